@@ -1,0 +1,166 @@
+//! Model directories in Hugging Face layout: opening one, and writing a changed model beside it atomically.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+
+use crate::decoder::Decoder;
+use crate::error::{ModelError, Result, bad_file, io};
+use crate::families::read_spec;
+use crate::spec::DecoderSpec;
+use crate::tokenizer::Tokenizer;
+use crate::weights::{Weights, weight_files};
+
+/// A model that was read from a directory.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Where it came from.
+    pub directory: PathBuf,
+    /// What config.json says.
+    pub spec: DecoderSpec,
+    /// Its weights, f32.
+    pub weights: Weights,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+}
+
+impl Model {
+    /// Reads config, weights and tokenizer.
+    ///
+    /// # Errors
+    /// When the directory or a file in it is missing, damaged or unsupported.
+    pub fn open(directory: &Path, device: &Device) -> Result<Self> {
+        if !directory.is_dir() {
+            return Err(ModelError::NoDirectory {
+                path: directory.to_owned(),
+                hint: nearest_sibling(directory),
+            });
+        }
+        let spec = read_spec(directory)?;
+        let tokenizer = Tokenizer::read(directory)?;
+        let weights = Weights::read(directory, &spec, device)?;
+        Ok(Self {
+            directory: directory.to_owned(),
+            spec,
+            weights,
+            tokenizer,
+        })
+    }
+
+    /// A decoder over these weights, without gradients.
+    ///
+    /// # Errors
+    /// When a weight is missing.
+    pub fn decoder(&self) -> Result<Decoder> {
+        Decoder::new(self.spec.clone(), &self.weights)
+    }
+}
+
+/// Writes a model directory with new weights: every small file of `like` is copied, its weights are replaced by one f32
+/// file. Written beside `directory` and then renamed, so that an interrupted write leaves nothing half done.
+///
+/// # Errors
+/// When `directory` exists and is not empty, or cannot be written.
+pub fn write_directory(directory: &Path, like: &Path, weights: &Weights) -> Result<()> {
+    refuse_occupied(directory)?;
+    let parent = directory
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).map_err(io(parent))?;
+    let staging = tempfile::Builder::new()
+        .prefix(".harness-")
+        .tempdir_in(parent)
+        .map_err(io(parent))?;
+    copy_small_files(like, staging.path())?;
+    set_dtype(&staging.path().join("config.json"))?;
+    weights.write(&staging.path().join("model.safetensors"))?;
+    if directory.exists() {
+        std::fs::remove_dir(directory).map_err(io(directory))?;
+    }
+    let staged = staging.keep();
+    std::fs::rename(&staged, directory).map_err(io(directory))
+}
+
+/// Refuses a directory that holds something already.
+///
+/// # Errors
+/// When it exists and is not an empty directory.
+pub fn refuse_occupied(directory: &Path) -> Result<()> {
+    match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io(directory)(error)),
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(bad_file(
+                directory,
+                "the output directory is not empty; name another or remove it",
+            )),
+        },
+    }
+}
+
+/// Configuration and tokenizer files, that is every file that holds no weights.
+fn copy_small_files(from: &Path, to: &Path) -> Result<()> {
+    let weights = weight_files(from)?;
+    let entries = std::fs::read_dir(from).map_err(io(from))?;
+    for entry in entries {
+        let path = entry.map_err(io(from))?.path();
+        let extension = path
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .unwrap_or_default();
+        let small = matches!(extension, "json" | "jinja" | "txt" | "model" | "md");
+        let index = path.to_string_lossy().ends_with(".safetensors.index.json");
+        let log = path
+            .file_name()
+            .is_some_and(|name| name == "unlearn.json" || name == "relearn.json");
+        if let (true, true, false, false, Some(name)) = (
+            path.is_file(),
+            small,
+            index || weights.contains(&path),
+            log,
+            path.file_name(),
+        ) {
+            let target = to.join(name);
+            let bytes = std::fs::read(&path).map_err(io(&path))?;
+            std::fs::write(&target, bytes).map_err(io(&target))?;
+        }
+    }
+    Ok(())
+}
+
+/// The weights are written as f32, so that is what config.json must say, in whichever style it says it.
+fn set_dtype(config: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(config).map_err(io(config))?;
+    let mut parsed: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| bad_file(config, error))?;
+    let key = if parsed.get("dtype").is_some() {
+        "dtype"
+    } else {
+        "torch_dtype"
+    };
+    parsed[key] = "float32".into();
+    let text = serde_json::to_string_pretty(&parsed).map_err(|error| bad_file(config, error))?;
+    std::fs::write(config, text + "\n").map_err(io(config))
+}
+
+fn nearest_sibling(path: &Path) -> Option<PathBuf> {
+    let (parent, name) = (
+        path.parent()?,
+        path.file_name()?.to_string_lossy().into_owned(),
+    );
+    let listed = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    let siblings = std::fs::read_dir(listed)
+        .ok()?
+        .flatten()
+        .filter(|entry| entry.path().is_dir());
+    let near = siblings.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let near = near.map(|other| (strsim::damerau_levenshtein(&name, &other), other));
+    let (distance, other) = near.min()?;
+    (distance <= name.len().div_ceil(3)).then(|| parent.join(other))
+}

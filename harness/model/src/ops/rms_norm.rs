@@ -1,0 +1,134 @@
+//! Root-mean-square normalisation with its gradient (Zhang & Sennrich 2019, "Root Mean Square Layer Normalization", eq. 4).
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::matrix::contiguous;
+use super::vector::{dot, sum_of, wide};
+
+/// Rows a thread takes at a time, and the granularity of the weight gradient's partial sums.
+const ROWS_PER_TASK: usize = 32;
+
+struct RmsNorm {
+    epsilon: f32,
+}
+
+impl RmsNorm {
+    fn inverse_rms(&self, row: &[f32]) -> f32 {
+        (sum_of(row, |x| x * x) / row.len() as f32 + self.epsilon)
+            .sqrt()
+            .recip()
+    }
+
+    /// Gradients of the inputs, and partial sums of the weight's gradient for one run of rows.
+    fn backward_rows(&self, x: &[f32], weight: &[f32], dy: &[f32], dx: &mut [f32]) -> Vec<f32> {
+        let width = weight.len();
+        let mut dweight = vec![0f32; width];
+        let mut weighted = vec![0f32; width];
+        for ((x, dy), dx) in x
+            .chunks(width)
+            .zip(dy.chunks(width))
+            .zip(dx.chunks_mut(width))
+        {
+            let scale = self.inverse_rms(x);
+            for i in 0..width {
+                weighted[i] = dy[i] * weight[i];
+                dweight[i] += dy[i] * x[i] * scale;
+            }
+            let shrink = dot(&weighted, x) * scale * scale * scale / width as f32;
+            for i in 0..width {
+                dx[i] = weighted[i] * scale - x[i] * shrink;
+            }
+        }
+        dweight
+    }
+}
+
+impl CustomOp2 for RmsNorm {
+    fn name(&self) -> &'static str {
+        "rms_norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        w: &CpuStorage,
+        lw: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (values, weight) = (
+            contiguous(self.name(), x, lx)?,
+            contiguous(self.name(), w, lw)?,
+        );
+        let width = weight.len();
+        let mut y = vec![0f32; values.len()];
+        let tasks = y
+            .par_chunks_mut(width * ROWS_PER_TASK)
+            .zip(values.par_chunks(width * ROWS_PER_TASK));
+        tasks.for_each(|(y, x)| {
+            wide(|| {
+                for (y, x) in y.chunks_mut(width).zip(x.chunks(width)) {
+                    let scale = self.inverse_rms(x);
+                    for ((y, &x), &w) in y.iter_mut().zip(x).zip(weight) {
+                        *y = x * scale * w;
+                    }
+                }
+            });
+        });
+        Ok((CpuStorage::F32(y), lx.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let width = w.elem_count();
+        let (values, weight) = (x.flatten_all()?.to_vec1::<f32>()?, w.to_vec1::<f32>()?);
+        let dy = dy.flatten_all()?.to_vec1::<f32>()?;
+        let mut dx = vec![0f32; values.len()];
+        let chunk = width * ROWS_PER_TASK;
+        let tasks = dx
+            .par_chunks_mut(chunk)
+            .zip(values.par_chunks(chunk))
+            .zip(dy.par_chunks(chunk));
+        let parts: Vec<Vec<f32>> = tasks
+            .map(|((dx, x), dy)| wide(|| self.backward_rows(x, &weight, dy, dx)))
+            .collect();
+        let mut dweight = vec![0f32; width];
+        for part in parts {
+            dweight
+                .iter_mut()
+                .zip(part)
+                .for_each(|(sum, part)| *sum += part);
+        }
+        let dx = Tensor::from_vec(dx, x.shape(), x.device())?;
+        Ok((
+            Some(dx),
+            Some(Tensor::from_vec(dweight, width, w.device())?),
+        ))
+    }
+}
+
+/// `x / sqrt(mean(x²) + epsilon) · weight` over the last dimension: x [rows, width], weight [width], f32.
+///
+/// # Errors
+/// When the widths differ or a tensor is not contiguous f32 on the CPU.
+pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
+    let (_, width) = x.dims2()?;
+    if weight.dims1()? != width {
+        candle_core::bail!(
+            "rms_norm: weight {:?} does not fit input {:?}",
+            weight.shape(),
+            x.shape()
+        );
+    }
+    x.apply_op2(
+        weight,
+        RmsNorm {
+            epsilon: epsilon as f32,
+        },
+    )
+}

@@ -1,0 +1,160 @@
+//! Packed batches: several token sequences end to end without padding, sharing the prefixes they have in common.
+//!
+//! A batch is a list of rows (one token each) cut into blocks. A row attends to the rows of its block up to itself and to
+//! all rows of the block's ancestors. Sequences without common prefix are blocks without ancestors; a prefix tree is
+//! blocks whose ancestors spell the prefix. This file knows tokens and rows, no tensors.
+
+use std::ops::Range;
+
+/// Query rows are cut into blocks of at most this many, so that causal attention skips what lies ahead and its scores stay small.
+const MAX_BLOCK_ROWS: usize = 128;
+
+/// Consecutive rows of one sequence and what they may attend to besides each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The rows of this block, in sequence order.
+    pub rows: Range<usize>,
+    /// Row ranges that every row of this block sees, in sequence order, earlier in the batch.
+    pub ancestors: Vec<Range<usize>>,
+}
+
+/// Tokens to run through a decoder in one pass, with their positions and visibility.
+#[derive(Clone, Debug, Default)]
+pub struct PackedBatch {
+    tokens: Vec<u32>,
+    positions: Vec<u32>,
+    blocks: Vec<Block>,
+    /// Rows of the sequence added last, by depth: what the next one may share.
+    last_path: Vec<usize>,
+}
+
+impl PackedBatch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a sequence on rows of its own and returns them.
+    pub fn push(&mut self, sequence: &[u32]) -> Range<usize> {
+        let start = self.len();
+        self.extend_path(0, sequence);
+        start..self.len()
+    }
+
+    /// Adds a sequence that shares its common prefix with the sequence added before it, and returns the row of each of
+    /// its tokens. Sequences sorted lexicographically share every common prefix there is.
+    pub fn push_sharing(&mut self, sequence: &[u32]) -> Vec<usize> {
+        let shared = self.shared_with_last(sequence);
+        self.extend_path(shared, &sequence[shared..]);
+        self.last_path.clone()
+    }
+
+    /// How many leading tokens [`Self::push_sharing`] would not have to add.
+    pub fn shared_with_last(&self, sequence: &[u32]) -> usize {
+        let same = |(row, token): &(&usize, &u32)| self.tokens[**row] == **token;
+        self.last_path.iter().zip(sequence).take_while(same).count()
+    }
+
+    fn extend_path(&mut self, shared: usize, tokens: &[u32]) {
+        self.last_path.truncate(shared);
+        for tokens in tokens.chunks(MAX_BLOCK_ROWS) {
+            let (start, depth) = (self.len(), self.last_path.len());
+            let rows = start..start + tokens.len();
+            self.blocks.push(Block {
+                rows: rows.clone(),
+                ancestors: contiguous_ranges(&self.last_path),
+            });
+            self.tokens.extend_from_slice(tokens);
+            self.positions
+                .extend((depth..depth + tokens.len()).map(|p| p as u32));
+            self.last_path.extend(rows);
+        }
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    /// Token ids, one a row.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Positions within their sequence, one a row.
+    pub fn positions(&self) -> &[u32] {
+        &self.positions
+    }
+
+    /// The blocks, in row order; together they cover every row once.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+}
+
+fn contiguous_ranges(rows: &[usize]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for &row in rows {
+        match ranges.last_mut() {
+            Some(last) if last.end == row => last.end += 1,
+            _ => ranges.push(row..row + 1),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PackedBatch;
+
+    /// The tokens that `row` sees, itself included, read off the blocks.
+    fn visible(batch: &PackedBatch, row: usize) -> Vec<u32> {
+        let block = batch
+            .blocks()
+            .iter()
+            .find(|b| b.rows.contains(&row))
+            .unwrap();
+        let rows = block
+            .ancestors
+            .iter()
+            .cloned()
+            .flatten()
+            .chain(block.rows.start..=row);
+        rows.map(|row| batch.tokens()[row]).collect()
+    }
+
+    #[test]
+    fn every_row_sees_exactly_its_own_prefix() {
+        let long: Vec<u32> = (0..300).collect();
+        let branch: Vec<u32> = (0..150).chain([900, 901]).collect();
+        let mut sequences = vec![long, branch, vec![0, 1, 7], vec![0, 1, 7, 8], vec![5]];
+        sequences.sort();
+        let mut batch = PackedBatch::new();
+        for sequence in &sequences {
+            let rows = batch.push_sharing(sequence);
+            assert_eq!(rows.len(), sequence.len());
+            for (depth, &row) in rows.iter().enumerate() {
+                assert_eq!(visible(&batch, row), sequence[..=depth]);
+                assert_eq!(batch.positions()[row] as usize, depth);
+            }
+        }
+        assert_eq!(
+            batch.len(),
+            300 + 2 + 2 + 1,
+            "each distinct prefix token is computed once"
+        );
+    }
+
+    #[test]
+    fn pushed_sequences_share_nothing() {
+        let mut batch = PackedBatch::new();
+        assert_eq!(batch.push(&[1, 2, 3]), 0..3);
+        assert_eq!(batch.push(&[1, 2, 4]), 3..6);
+        assert_eq!(visible(&batch, 5), [1, 2, 4]);
+    }
+}

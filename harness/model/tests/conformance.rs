@@ -1,0 +1,348 @@
+//! The decoder against models and numbers that transformers made: `HARNESS_MODELS`, by default `../shared/models`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use harness_model::{Decoder, Model, ModelError, PackedBatch, read_spec};
+use serde_json::Value;
+
+/// Deviation allowed relative to the largest magnitude of the tensor compared.
+const TOLERANCE: f64 = 1e-4;
+
+struct Golden {
+    directory: PathBuf,
+    model: Model,
+    tensors: HashMap<String, Tensor>,
+    facts: Value,
+}
+
+/// Every model directory of a family that the decoder supports.
+fn goldens() -> Vec<Golden> {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/models");
+    let root = std::env::var_os("HARNESS_MODELS").map_or(default, PathBuf::from);
+    if !root.is_dir() {
+        eprintln!(
+            "SKIPPED: no reference models at {} (set HARNESS_MODELS)",
+            root.display()
+        );
+        return Vec::new();
+    }
+    let mut directories: Vec<PathBuf> = std::fs::read_dir(&root)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    directories.sort();
+    let mut goldens = Vec::new();
+    for directory in directories
+        .into_iter()
+        .filter(|d| d.join("golden.safetensors").is_file())
+    {
+        match read_spec(&directory) {
+            Err(ModelError::Unsupported { setting, .. }) => {
+                eprintln!("not supported: {} ({setting})", directory.display())
+            }
+            Err(error) => panic!("{error}"),
+            Ok(_) => goldens.push(Golden {
+                model: Model::open(&directory, &Device::Cpu).unwrap(),
+                tensors: candle_core::safetensors::load(
+                    directory.join("golden.safetensors"),
+                    &Device::Cpu,
+                )
+                .unwrap(),
+                facts: serde_json::from_slice(
+                    &std::fs::read(directory.join("golden.json")).unwrap(),
+                )
+                .unwrap(),
+                directory,
+            }),
+        }
+    }
+    assert!(
+        !goldens.is_empty(),
+        "no supported model under {}",
+        root.display()
+    );
+    goldens
+}
+
+impl Golden {
+    fn name(&self) -> String {
+        self.directory
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    /// The unpadded rows of `input_ids`.
+    fn sequences(&self) -> Vec<Vec<u32>> {
+        let ids: Vec<Vec<i64>> = self.tensors["input_ids"].to_vec2().unwrap();
+        let mask: Vec<Vec<i64>> = self.tensors["attention_mask"].to_vec2().unwrap();
+        let real = |(ids, mask): (&Vec<i64>, &Vec<i64>)| {
+            ids.iter()
+                .zip(mask)
+                .filter(|&(_, &m)| m == 1)
+                .map(|(&id, _)| u32::try_from(id).unwrap())
+                .collect()
+        };
+        ids.iter().zip(&mask).map(real).collect()
+    }
+
+    /// Rows of a [2, T, …] tensor where the mask is 1, end to end.
+    fn unpadded(&self, name: &str) -> Tensor {
+        let rows = self.sequences().into_iter().enumerate();
+        let parts: Vec<Tensor> = rows
+            .map(|(i, s)| {
+                self.tensors[name]
+                    .get(i)
+                    .unwrap()
+                    .narrow(0, 0, s.len())
+                    .unwrap()
+            })
+            .collect();
+        Tensor::cat(&parts, 0).unwrap()
+    }
+
+    fn packed(&self) -> PackedBatch {
+        let mut batch = PackedBatch::new();
+        for sequence in self.sequences() {
+            batch.push(&sequence);
+        }
+        batch
+    }
+
+    /// (row, next token) for every prediction inside the sequences.
+    fn targets(&self) -> Vec<(usize, u32)> {
+        let mut start = 0;
+        let mut targets = Vec::new();
+        for sequence in self.sequences() {
+            targets.extend(
+                sequence[1..]
+                    .iter()
+                    .enumerate()
+                    .map(|(i, &token)| (start + i, token)),
+            );
+            start += sequence.len();
+        }
+        targets
+    }
+}
+
+/// Largest difference relative to the largest magnitude of `want`.
+fn deviation(got: &Tensor, want: &Tensor) -> f64 {
+    assert_eq!(got.dims(), want.dims());
+    let max = |t: &Tensor| {
+        f64::from(
+            t.abs()
+                .unwrap()
+                .max_all()
+                .unwrap()
+                .to_scalar::<f32>()
+                .unwrap(),
+        )
+    };
+    let want = want.to_dtype(DType::F32).unwrap();
+    max(&(got - &want).unwrap()) / max(&want).max(1e-12)
+}
+
+#[test]
+fn logits_and_hidden_states() {
+    for golden in goldens() {
+        let decoder = golden.model.decoder().unwrap();
+        let states = decoder.hidden_states(&golden.packed()).unwrap();
+        let mut worst = 0f64;
+        for (i, state) in states.iter().enumerate() {
+            worst = worst.max(deviation(
+                state,
+                &golden.unpadded(&format!("hidden_states.{i}")),
+            ));
+        }
+        let logits = decoder.logits(states.last().unwrap()).unwrap();
+        let logits = deviation(&logits, &golden.unpadded("logits"));
+        println!(
+            "{}: hidden states {worst:.1e}, logits {logits:.1e}",
+            golden.name()
+        );
+        assert!(worst < TOLERANCE && logits < TOLERANCE, "{}", golden.name());
+    }
+}
+
+#[test]
+fn log_probabilities() {
+    for golden in goldens() {
+        let decoder = golden.model.decoder().unwrap();
+        let hidden = decoder.hidden(&golden.packed()).unwrap();
+        let scores = decoder.token_scores(&hidden, &golden.targets()).unwrap();
+        let want: Vec<Vec<f32>> = golden.tensors["logprobs"].to_vec2().unwrap();
+        let lengths = golden.sequences().into_iter().map(|s| s.len() - 1);
+        let want = want
+            .iter()
+            .zip(lengths)
+            .flat_map(|(row, length)| row[..length].to_vec());
+        for (score, want) in scores.iter().zip(want) {
+            assert!(
+                (score.logprob - want).abs() < 1e-4 * want.abs().max(1.0),
+                "{}: {score:?} {want}",
+                golden.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn gradients() {
+    for golden in goldens() {
+        let (weights, variables) = golden.model.weights.trainable().unwrap();
+        let decoder = Decoder::new(golden.model.spec.clone(), &weights).unwrap();
+        let hidden = decoder.hidden(&golden.packed()).unwrap();
+        let logprobs = decoder.token_logprobs(&hidden, &golden.targets()).unwrap();
+        let loss = logprobs.mean_all().unwrap().neg().unwrap();
+        let want: Vec<f32> = golden.tensors["loss"]
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap();
+        assert!((loss.to_scalar::<f32>().unwrap() - want[0]).abs() < 1e-4 * want[0]);
+        let gradients = loss.backward().unwrap();
+        let mut worst = 0f64;
+        for (name, variable) in &variables {
+            let gradient = gradients
+                .get(variable)
+                .unwrap_or_else(|| panic!("{name} has no gradient"));
+            let norm = f64::from(
+                gradient
+                    .sqr()
+                    .unwrap()
+                    .sum_all()
+                    .unwrap()
+                    .to_scalar::<f32>()
+                    .unwrap(),
+            )
+            .sqrt();
+            let want = golden.facts["grad_norm"][name]
+                .as_f64()
+                .unwrap_or_else(|| panic!("no norm of {name}"));
+            worst = worst.max((norm - want).abs() / want);
+            if let Some(full) = golden.tensors.get(&format!("grad.{name}")) {
+                worst = worst.max(deviation(gradient, full));
+            }
+        }
+        println!(
+            "{}: gradients of {} weights {worst:.1e}",
+            golden.name(),
+            variables.len()
+        );
+        assert!(worst < TOLERANCE, "{}: {worst:e}", golden.name());
+    }
+}
+
+#[test]
+fn greedy_generation() {
+    for golden in goldens() {
+        let decoder = golden.model.decoder().unwrap();
+        let tokens = |name: &str| -> Vec<u32> {
+            let ids: Vec<i64> = golden.tensors[name]
+                .flatten_all()
+                .unwrap()
+                .to_vec1()
+                .unwrap();
+            ids.into_iter()
+                .map(|id| u32::try_from(id).unwrap())
+                .collect()
+        };
+        let mut sequence = tokens("gen_prompt");
+        for want in tokens("gen_tokens") {
+            let mut batch = PackedBatch::new();
+            let rows = batch.push(&sequence);
+            let hidden = decoder.hidden(&batch).unwrap();
+            let last = hidden.narrow(0, rows.end - 1, 1).unwrap();
+            let got: u32 = decoder
+                .logits(&last)
+                .unwrap()
+                .argmax(1)
+                .unwrap()
+                .get(0)
+                .unwrap()
+                .to_scalar()
+                .unwrap();
+            assert_eq!(
+                got,
+                want,
+                "{} after {} tokens",
+                golden.name(),
+                sequence.len()
+            );
+            sequence.push(got);
+        }
+    }
+}
+
+#[test]
+fn tokenizer_cases() {
+    for golden in goldens() {
+        let file = golden.directory.join("tokenizer_golden.json");
+        let recorded: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let ids = |case: &Value, key: &str| -> Vec<u32> {
+            serde_json::from_value(case[key].clone()).unwrap()
+        };
+        let tokenizer = &golden.model.tokenizer;
+        let prefix = tokenizer
+            .decode(&[tokenizer.prefix().unwrap()], false)
+            .unwrap();
+        for case in recorded["cases"].as_array().unwrap() {
+            let text = case["text"].as_str().unwrap();
+            let bare = ids(case, "ids_no_special");
+            assert_eq!(
+                tokenizer.encode_bare(text).unwrap(),
+                bare,
+                "{}: {text:?}",
+                golden.name()
+            );
+            if !text.starts_with(&prefix) {
+                assert_eq!(
+                    tokenizer.encode(text).unwrap(),
+                    ids(case, "ids"),
+                    "{}: {text:?}",
+                    golden.name()
+                );
+            }
+            assert_eq!(
+                tokenizer.decode(&bare, false).unwrap(),
+                case["decode"].as_str().unwrap()
+            );
+        }
+    }
+}
+
+/// Shared prefixes must not change any answer.
+#[test]
+fn prefix_sharing_changes_nothing() {
+    for golden in goldens() {
+        let decoder = golden.model.decoder().unwrap();
+        let base = golden.sequences().remove(0);
+        let mut sequences: Vec<Vec<u32>> = (1..6)
+            .map(|i| {
+                base[..i * 7]
+                    .iter()
+                    .copied()
+                    .chain([i as u32, 5, 6])
+                    .collect()
+            })
+            .collect();
+        sequences.sort();
+        let mut shared = PackedBatch::new();
+        let rows: Vec<Vec<usize>> = sequences.iter().map(|s| shared.push_sharing(s)).collect();
+        let shared = decoder.hidden(&shared).unwrap();
+        for (sequence, rows) in sequences.iter().zip(rows) {
+            let mut alone = PackedBatch::new();
+            alone.push(sequence);
+            let alone = decoder.hidden(&alone).unwrap();
+            let rows: Vec<u32> = rows.into_iter().map(|row| row as u32).collect();
+            let packed = shared
+                .index_select(&Tensor::new(rows, &Device::Cpu).unwrap(), 0)
+                .unwrap();
+            assert!(deviation(&packed, &alone) < 1e-5, "{}", golden.name());
+        }
+    }
+}
