@@ -25,6 +25,23 @@ pub struct Model {
 }
 
 impl Model {
+    /// Looks at everything but the contents of the weight files: cheap, and finds most of what can be wrong.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn check(directory: &Path) -> Result<()> {
+        if !directory.is_dir() {
+            return Err(ModelError::NoDirectory {
+                path: directory.to_owned(),
+                hint: nearest_sibling(directory),
+            });
+        }
+        read_spec(directory)?;
+        weight_files(directory)?;
+        Tokenizer::read(directory)?;
+        Ok(())
+    }
+
     /// Reads config, weights and tokenizer.
     ///
     /// # Errors
@@ -56,30 +73,34 @@ impl Model {
     }
 }
 
-/// Writes a model directory with new weights: every small file of `like` is copied, its weights are replaced by one f32
-/// file. Written beside `directory` and then renamed, so that an interrupted write leaves nothing half done.
+/// Where a model directory is put together before it appears under its name: beside it, with `.partial` appended.
+pub fn staging_path(directory: &Path) -> PathBuf {
+    let mut staging = directory.as_os_str().to_owned();
+    staging.push(".partial");
+    PathBuf::from(staging)
+}
+
+/// Gives a staged directory its final name, so that a model directory is there whole or not at all.
 ///
 /// # Errors
-/// When `directory` exists and is not empty, or cannot be written.
-pub fn write_directory(directory: &Path, like: &Path, weights: &Weights) -> Result<()> {
+/// When `directory` is occupied or cannot be replaced.
+pub fn publish_directory(staging: &Path, directory: &Path) -> Result<()> {
     refuse_occupied(directory)?;
-    let parent = directory
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).map_err(io(parent))?;
-    let staging = tempfile::Builder::new()
-        .prefix(".harness-")
-        .tempdir_in(parent)
-        .map_err(io(parent))?;
-    copy_small_files(like, staging.path())?;
-    set_dtype(&staging.path().join("config.json"))?;
-    weights.write(&staging.path().join("model.safetensors"))?;
     if directory.exists() {
         std::fs::remove_dir(directory).map_err(io(directory))?;
     }
-    let staged = staging.keep();
-    std::fs::rename(&staged, directory).map_err(io(directory))
+    std::fs::rename(staging, directory).map_err(io(directory))
+}
+
+/// Writes a model into an existing directory: the configuration and tokenizer files of `like`, and `weights` as one f32
+/// file.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn write_model_files(directory: &Path, like: &Path, weights: &Weights) -> Result<()> {
+    copy_small_files(like, directory)?;
+    set_dtype(&directory.join("config.json"))?;
+    weights.write(&directory.join("model.safetensors"))
 }
 
 /// Refuses a directory that holds something already.
@@ -100,29 +121,21 @@ pub fn refuse_occupied(directory: &Path) -> Result<()> {
     }
 }
 
-/// Configuration and tokenizer files, that is every file that holds no weights.
+/// Copies what describes the model and its tokenizer: JSON, templates and vocabularies, not the index of weight shards.
 fn copy_small_files(from: &Path, to: &Path) -> Result<()> {
-    let weights = weight_files(from)?;
-    let entries = std::fs::read_dir(from).map_err(io(from))?;
-    for entry in entries {
+    for entry in std::fs::read_dir(from).map_err(io(from))? {
         let path = entry.map_err(io(from))?.path();
         let extension = path
             .extension()
             .and_then(|extension| extension.to_str())
             .unwrap_or_default();
-        let small = matches!(extension, "json" | "jinja" | "txt" | "model" | "md");
-        let index = path.to_string_lossy().ends_with(".safetensors.index.json");
-        let log = path
-            .file_name()
-            .is_some_and(|name| name == "unlearn.json" || name == "relearn.json");
-        if let (true, true, false, false, Some(name)) = (
-            path.is_file(),
-            small,
-            index || weights.contains(&path),
-            log,
-            path.file_name(),
-        ) {
+        let describes = matches!(extension, "json" | "jinja" | "txt" | "model");
+        if let (true, true, Some(name)) = (path.is_file(), describes, path.file_name()) {
+            if name.to_string_lossy().ends_with(".safetensors.index.json") {
+                continue;
+            }
             let target = to.join(name);
+            // Not a copy of the file: that would also copy a read-only flag.
             let bytes = std::fs::read(&path).map_err(io(&path))?;
             std::fs::write(&target, bytes).map_err(io(&target))?;
         }

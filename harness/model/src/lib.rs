@@ -16,7 +16,7 @@ mod tokenizer;
 mod weights;
 
 pub use decoder::Decoder;
-pub use directory::{Model, refuse_occupied, write_directory};
+pub use directory::{Model, publish_directory, refuse_occupied, staging_path, write_model_files};
 pub use error::{ModelError, Result};
 pub use families::read_spec;
 pub use ops::TokenScore;

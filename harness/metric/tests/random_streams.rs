@@ -1,0 +1,143 @@
+//! `PythonRandom` against streams recorded from Python; needs the golden folder, without it nothing is checked.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::float_cmp,
+    reason = "a test: panics are failures, skips are said aloud, recorded numbers are exact"
+)]
+
+use std::path::PathBuf;
+
+use harness_metric::PythonRandom;
+use serde_json::Value;
+
+fn recorded() -> Option<Value> {
+    let folder = std::env::var_os("HARNESS_GOLDEN").map_or_else(
+        || {
+            PathBuf::from(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../../shared/golden"
+            ))
+        },
+        PathBuf::from,
+    );
+    let path = folder.join("python/random_streams.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        eprintln!("SKIPPED: no {} (set HARNESS_GOLDEN)", path.display());
+        return None;
+    };
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+fn number(case: &Value, key: &str) -> usize {
+    case[key]
+        .as_u64()
+        .unwrap_or_else(|| panic!("{key} in {case}")) as usize
+}
+
+fn indices(value: &Value) -> Vec<usize> {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|index| index.as_u64().unwrap() as usize)
+        .collect()
+}
+
+/// Runs `check` on the cases of one section, with a generator of the case's seed.
+fn for_each_case(section: &str, mut check: impl FnMut(&Value, &mut PythonRandom)) {
+    let Some(recorded) = recorded() else { return };
+    let mut checked = 0;
+    for case in recorded[section].as_array().unwrap() {
+        // Negative and huge seeds are outside what the harness accepts.
+        let Some(seed) = case["seed"].as_u64() else {
+            continue;
+        };
+        check(case, &mut PythonRandom::new(seed));
+        checked += 1;
+    }
+    assert!(checked > 0, "no case in {section}");
+}
+
+#[test]
+fn raw_draws() {
+    for_each_case("raw", |case, random| {
+        let Some(expected) = case["random"].as_array() else {
+            return;
+        };
+        for value in expected {
+            assert_eq!(random.random(), value.as_f64().unwrap(), "{case}");
+        }
+        for pair in case["getrandbits"].as_array().unwrap() {
+            let bits = pair[0].as_u64().unwrap() as u32;
+            assert_eq!(
+                random.getrandbits(bits).to_string(),
+                pair[1].as_str().unwrap(),
+                "{bits} bits, {case}"
+            );
+        }
+        assert_eq!(
+            random.random(),
+            case["random_after"].as_f64().unwrap(),
+            "{case}"
+        );
+    });
+}
+
+#[test]
+fn samples_without_replacement() {
+    for_each_case("sample", |case, random| {
+        let drawn = random.sample(number(case, "n"), number(case, "k")).unwrap();
+        assert_eq!(drawn, indices(&case["sample"]), "{case}");
+        assert_eq!(
+            random.random(),
+            case["then_random"].as_f64().unwrap(),
+            "{case}"
+        );
+    });
+    for_each_case("sample_repeated", |case, random| {
+        for call in case["calls"].as_array().unwrap() {
+            assert_eq!(
+                random.sample(number(case, "n"), number(case, "k")).unwrap(),
+                indices(call),
+                "{case}"
+            );
+        }
+    });
+    assert!(PythonRandom::new(0).sample(3, 5).is_err());
+}
+
+#[test]
+fn shuffles() {
+    for_each_case("shuffle", |case, random| {
+        for key in ["first", "second"] {
+            let mut items: Vec<usize> = (0..number(case, "n")).collect();
+            random.shuffle(&mut items);
+            assert_eq!(items, indices(&case[key]), "{case}");
+        }
+        assert_eq!(
+            random.random(),
+            case["then_random"].as_f64().unwrap(),
+            "{case}"
+        );
+    });
+}
+
+#[test]
+fn choices_with_replacement() {
+    for_each_case("choices", |case, random| {
+        for key in ["first", "second"] {
+            assert_eq!(
+                random.choices(number(case, "n"), number(case, "k")),
+                indices(&case[key]),
+                "{case}"
+            );
+        }
+    });
+    for_each_case("choice", |case, random| {
+        for expected in indices(&case["calls"]) {
+            assert_eq!(random.randbelow(number(case, "n")), expected, "{case}");
+        }
+    });
+}

@@ -1,0 +1,1 @@
+//! A dynamic library that is no method. For the host's tests; it refuses to export anything.

@@ -1,0 +1,194 @@
+//! What a method says about itself, and its options checked against that. It refuses unknown needs, option names and types before the method sees them.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::HostError;
+use crate::error::nearest;
+
+/// A method's description, as its library gives it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MethodDescription {
+    /// Name on the command line.
+    pub id: String,
+    /// Version of the method.
+    pub version: String,
+    /// What it is, in a sentence or two.
+    pub summary: String,
+    /// What it wants besides the forget batch.
+    pub needs: BTreeSet<Need>,
+    /// Its options, in the author's order.
+    pub options: Vec<OptionDescription>,
+}
+
+/// Something that the harness prepares only for the methods that declare it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// A retain batch in every step.
+    Retain,
+    /// The frozen original's log-probabilities.
+    Reference,
+}
+
+/// One option.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OptionDescription {
+    /// Name in `--set name=value`.
+    pub name: String,
+    /// Type of its value.
+    #[serde(rename = "type")]
+    pub kind: OptionType,
+    /// Value when nothing is set.
+    pub default: Value,
+    /// What it does.
+    pub doc: String,
+}
+
+/// Type of an option's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptionType {
+    /// A finite number.
+    Number,
+    /// A whole number of 64 bits.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// Text.
+    String,
+}
+
+impl OptionType {
+    /// The name in descriptions and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+            Self::String => "string",
+        }
+    }
+
+    fn accepts(self, value: &Value) -> bool {
+        match self {
+            Self::Number => value.is_number(),
+            Self::Integer => value.is_i64() || value.is_u64(),
+            Self::Boolean => value.is_boolean(),
+            Self::String => value.is_string(),
+        }
+    }
+
+    /// Reads a value from the command line.
+    fn parse(self, text: &str) -> Option<Value> {
+        match self {
+            Self::Number => {
+                let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+                number.map(Value::from)
+            }
+            Self::Integer => text
+                .parse::<i64>()
+                .map(Value::from)
+                .or_else(|_| text.parse::<u64>().map(Value::from))
+                .ok(),
+            Self::Boolean => text.parse::<bool>().ok().map(Value::from),
+            Self::String => Some(Value::from(text)),
+        }
+    }
+}
+
+impl MethodDescription {
+    /// Reads and checks a library's description; the error says what is wrong with it.
+    pub(crate) fn parse(json: &str) -> Result<Self, String> {
+        let description: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let id = &description.id;
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if id.is_empty() || !id.chars().all(is_plain) {
+            return Err(format!("id `{id}` must be made of a-z, 0-9 and _"));
+        }
+        let mut names = BTreeSet::new();
+        for option in &description.options {
+            if !names.insert(&option.name) {
+                return Err(format!("option `{}` occurs twice", option.name));
+            }
+            if !option.kind.accepts(&option.default) {
+                let (kind, default) = (option.kind.name(), &option.default);
+                return Err(format!(
+                    "option `{}`: default {default} is no {kind}",
+                    option.name
+                ));
+            }
+        }
+        Ok(description)
+    }
+
+    /// Whether the method declared `need`.
+    pub fn needs(&self, need: Need) -> bool {
+        self.needs.contains(&need)
+    }
+
+    /// Turns `name=value` settings into options for [`LoadedMethod::create`](crate::LoadedMethod::create), by the described types. The last setting of a name counts.
+    pub fn parse_settings<S: AsRef<str>>(&self, settings: &[S]) -> Result<Value, HostError> {
+        let parse = |setting: &S| self.parse_setting(setting.as_ref());
+        settings
+            .iter()
+            .map(parse)
+            .collect::<Result<Map<_, _>, _>>()
+            .map(Value::Object)
+    }
+
+    fn parse_setting(&self, setting: &str) -> Result<(String, Value), HostError> {
+        let (name, text) = setting.split_once('=').ok_or_else(|| HostError::Setting {
+            plugin: self.id.clone(),
+            setting: setting.to_owned(),
+        })?;
+        let option = self.option(name.trim())?;
+        let value = option
+            .kind
+            .parse(text.trim())
+            .ok_or_else(|| self.wrong_type(option, text))?;
+        Ok((option.name.clone(), value))
+    }
+
+    /// Refuses options that the description does not know or that have another type.
+    pub(crate) fn check_options(&self, options: &Value) -> Result<(), HostError> {
+        let options = options.as_object().ok_or_else(|| HostError::NotAnObject {
+            plugin: self.id.clone(),
+        })?;
+        for (name, value) in options {
+            let option = self.option(name)?;
+            if !option.kind.accepts(value) {
+                return Err(self.wrong_type(option, &value.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    fn option(&self, name: &str) -> Result<&OptionDescription, HostError> {
+        let found = self.options.iter().find(|option| option.name == name);
+        found.ok_or_else(|| {
+            let known: Vec<String> = self
+                .options
+                .iter()
+                .map(|option| option.name.clone())
+                .collect();
+            HostError::UnknownOption {
+                plugin: self.id.clone(),
+                option: name.to_owned(),
+                nearest: nearest(name, &known),
+                known,
+            }
+        })
+    }
+
+    fn wrong_type(&self, option: &OptionDescription, value: &str) -> HostError {
+        HostError::OptionType {
+            plugin: self.id.clone(),
+            option: option.name.clone(),
+            expected: option.kind.name(),
+            value: value.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Loads a method's library and checks it before anything in it is called. It refuses to unload: code that ran may have left threads, hooks and statics.
+#![allow(unsafe_code, reason = "loads libraries and reads their tables")]
+
+use std::ffi::c_void;
+use std::path::{Path, PathBuf};
+use std::ptr::{NonNull, null_mut};
+
+use harness_abi::{
+    ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, Entry, HEADER_SIZE, Handle, HostTable, MAX_STRUCT_SIZE,
+    MethodTable, Status, Text, TextSink,
+};
+use libloading::Library;
+use serde_json::Value;
+
+use crate::text::{self, Reply};
+use crate::{HostError, MethodDescription, MethodInstance};
+
+/// A loaded and checked method. Cloning is cheap; the library stays loaded until the process ends.
+#[derive(Clone, Debug)]
+pub struct LoadedMethod {
+    path: PathBuf,
+    functions: Functions,
+    description: MethodDescription,
+}
+
+/// The table's functions, known to be there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Functions {
+    pub(crate) describe: unsafe extern "C" fn(TextSink, TextSink) -> Status,
+    pub(crate) create: unsafe extern "C" fn(Text, *mut *mut c_void, TextSink) -> Status,
+    pub(crate) loss:
+        unsafe extern "C" fn(*mut c_void, *const HostTable, *mut Handle, TextSink) -> Status,
+    pub(crate) destroy: unsafe extern "C" fn(*mut c_void),
+}
+
+impl LoadedMethod {
+    /// Loads the library at `path`, checks its table in the order that [`harness_abi`] lays down, and asks for its description.
+    pub fn open(path: &Path) -> Result<Self, HostError> {
+        let functions = functions(path, entry(path)?)?;
+        // SAFETY: the function comes from a checked table; the sinks last for the call.
+        let reply = text::receive(|answer, error| unsafe { (functions.describe)(answer, error) });
+        let json = answer(&path.display().to_string(), "describe", reply)?;
+        let description =
+            MethodDescription::parse(&json).map_err(|cause| HostError::Description {
+                path: path.to_owned(),
+                cause,
+            })?;
+        Ok(Self {
+            path: path.to_owned(),
+            functions,
+            description,
+        })
+    }
+
+    /// Where the library is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the method says about itself.
+    pub fn description(&self) -> &MethodDescription {
+        &self.description
+    }
+
+    /// Makes an instance. `options` is a JSON object; names that are absent have the described default.
+    pub fn create(&self, options: &Value) -> Result<MethodInstance, HostError> {
+        self.description.check_options(options)?;
+        let options = options.to_string();
+        let mut instance = null_mut();
+        let reply = text::receive(|_, error| {
+            let options = Text::lend(&options);
+            // SAFETY: the function comes from a checked table; text, place and sink last for the call.
+            unsafe { (self.functions.create)(options, &raw mut instance, error) }
+        });
+        answer(&self.description.id, "create", reply)?;
+        let instance = NonNull::new(instance).ok_or_else(|| HostError::Plugin {
+            plugin: self.description.id.clone(),
+            function: "create",
+            message: "reported success without an instance".to_owned(),
+        })?;
+        Ok(MethodInstance::new(
+            self.functions,
+            self.description.clone(),
+            instance,
+        ))
+    }
+}
+
+/// What a call wrote, or the error that its status stands for.
+pub(crate) fn answer(
+    plugin: &str,
+    function: &'static str,
+    reply: Reply,
+) -> Result<String, HostError> {
+    let (plugin, mut message) = (plugin.to_owned(), reply.error);
+    if message.is_empty() {
+        message = format!("no reason given (status {})", reply.status.0);
+    }
+    match reply.status {
+        Status::OK => Ok(reply.answer),
+        Status::PANIC => Err(HostError::Panic {
+            plugin,
+            function,
+            message,
+        }),
+        _ => Err(HostError::Plugin {
+            plugin,
+            function,
+            message,
+        }),
+    }
+}
+
+/// Loads the library for good and calls its entry function.
+fn entry(path: &Path) -> Result<*const MethodTable, HostError> {
+    if !path.is_file() {
+        return Err(HostError::NoSuchFile {
+            path: path.to_owned(),
+        });
+    }
+    let not_a_library = |cause: String| HostError::NotALibrary {
+        path: path.to_owned(),
+        cause,
+    };
+    // Without a separator the loader would search the system's folders instead.
+    let full_path = std::path::absolute(path).map_err(|error| not_a_library(error.to_string()))?;
+    // SAFETY: loading runs the library's initialisers; that the user trusts it is the meaning of naming it.
+    let library =
+        unsafe { Library::new(full_path) }.map_err(|error| not_a_library(cause(&error)))?;
+    // SAFETY: a library that exports this symbol promises this type.
+    let symbol = unsafe { library.get::<Entry>(ENTRY_SYMBOL) }.map(|symbol| *symbol);
+    std::mem::forget(library);
+    let entry = symbol.map_err(|_| HostError::NoSymbol {
+        path: path.to_owned(),
+    })?;
+    // SAFETY: the contract lets it be called at any time; the library is never unloaded.
+    Ok(unsafe { entry() })
+}
+
+/// The loader's own words, without the layer around them.
+fn cause(error: &libloading::Error) -> String {
+    match error {
+        libloading::Error::DlOpen { source, .. } => source.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// Checks a table: pointer, plausible size, version, full size, functions; in this order.
+fn functions(path: &Path, table: *const MethodTable) -> Result<Functions, HostError> {
+    let owned = || path.to_owned();
+    if table.is_null() || !table.is_aligned() {
+        return Err(HostError::NoTable { path: owned() });
+    }
+    // SAFETY: a non-null pointer from the entry function points to a table, whose first three fields are the same in every version.
+    let (size, major, minor) =
+        unsafe { ((*table).struct_size, (*table).abi_major, (*table).abi_minor) };
+    let wrong_size = |expected: String| HostError::StructSize {
+        path: owned(),
+        size,
+        expected,
+    };
+    if !(HEADER_SIZE..=MAX_STRUCT_SIZE).contains(&size) {
+        return Err(wrong_size(format!("{HEADER_SIZE} to {MAX_STRUCT_SIZE}")));
+    }
+    if major != ABI_MAJOR || minor > ABI_MINOR {
+        return Err(HostError::AbiVersion {
+            path: owned(),
+            major,
+            minor,
+        });
+    }
+    if size < size_of::<MethodTable>() {
+        return Err(wrong_size(format!("at least {}", size_of::<MethodTable>())));
+    }
+    // SAFETY: version and size say that every field is there.
+    let table = unsafe { *table };
+    let missing = |function| HostError::MissingFunction {
+        path: owned(),
+        function,
+    };
+    Ok(Functions {
+        describe: table.describe.ok_or_else(|| missing("describe"))?,
+        create: table.create.ok_or_else(|| missing("create"))?,
+        loss: table.loss.ok_or_else(|| missing("loss"))?,
+        destroy: table.destroy.ok_or_else(|| missing("destroy"))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(table: *const MethodTable) -> String {
+        functions(Path::new("x.so"), table).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_null_table_is_refused() {
+        assert!(refusal(std::ptr::null()).contains("null or misaligned"));
+    }
+
+    #[test]
+    fn a_misaligned_table_is_refused() {
+        assert!(refusal(std::ptr::without_provenance(1)).contains("null or misaligned"));
+    }
+
+    #[test]
+    fn an_implausible_size_is_refused_before_the_version_is_looked_at() {
+        for struct_size in [0, HEADER_SIZE - 1, MAX_STRUCT_SIZE + 1, usize::MAX] {
+            let table = MethodTable {
+                struct_size,
+                abi_major: 99,
+                ..MethodTable::EMPTY
+            };
+            assert!(refusal(&raw const table).contains(&format!("claims {struct_size} bytes")));
+        }
+    }
+
+    #[test]
+    fn a_version_is_refused_before_the_full_size_is_looked_at() {
+        let newer = MethodTable {
+            struct_size: HEADER_SIZE,
+            abi_minor: ABI_MINOR + 1,
+            ..MethodTable::EMPTY
+        };
+        let message = refusal(&raw const newer);
+        assert!(message.contains("built for plugin ABI 0.2"), "{message}");
+        assert!(message.contains("update the harness"), "{message}");
+    }
+
+    #[test]
+    fn a_table_that_ends_early_is_refused() {
+        let table = MethodTable {
+            struct_size: size_of::<MethodTable>() - 1,
+            ..MethodTable::EMPTY
+        };
+        assert!(refusal(&raw const table).contains("expected at least"));
+    }
+
+    #[test]
+    fn a_missing_function_is_named() {
+        let table = MethodTable::EMPTY;
+        assert!(refusal(&raw const table).contains("no `describe`"));
+    }
+}

@@ -1,0 +1,65 @@
+//! What the author of an unlearning method writes against: a method is an options struct and one function that returns a loss.
+//!
+//! It refuses to run a model or to touch weights: a method sees log-probabilities and returns a scalar, the harness does the rest.
+//!
+//! ```
+//! #![forbid(unsafe_code)]
+//! use harness_sdk::prelude::*;
+//!
+//! options! {
+//!     /// Gradient ascent on the forget set, with a brake.
+//!     pub struct Ascent {
+//!         /// Weight of the forget loss.
+//!         gamma: f64 = 1.0,
+//!     }
+//! }
+//!
+//! impl Method for Ascent {
+//!     const ID: &'static str = "ascent";
+//!     const NEEDS: Needs = Needs::NONE;
+//!
+//!     fn loss(&self, step: &Step) -> Result<Tensor> {
+//!         Ok(-self.gamma * step.nll(Forget))
+//!     }
+//! }
+//!
+//! export_method!(Ascent);
+//!
+//! let rig = TestRig::new().policy(Forget, &[&[-1.0, -3.0]]);
+//! let outcome = rig.run(&Ascent::default()).unwrap();
+//! assert_eq!(outcome.loss, -2.0);
+//! assert_eq!(outcome.gradient(Forget), [0.5, 0.5]);
+//! ```
+
+mod engine;
+mod error;
+#[doc(hidden)]
+pub mod export;
+mod host_engine;
+mod method;
+mod options;
+mod rig;
+mod step;
+mod tensor;
+
+pub use error::{Error, Result};
+pub use harness_abi as abi;
+pub use harness_abi::Role;
+pub use method::{Method, Needs};
+pub use options::{OptionDescription, OptionValue, Options};
+pub use rig::{Outcome, TestRig};
+pub use step::Step;
+pub use tensor::Tensor;
+
+/// Everything a method's file needs, in one `use`.
+pub mod prelude {
+    pub use crate::Role::{self, Forget, Retain};
+    pub use crate::{
+        Error, Method, Needs, Options as _, Result, Step, Tensor, TestRig, export_method, options,
+    };
+}
+
+#[doc(hidden)]
+pub mod private {
+    pub use serde;
+}
