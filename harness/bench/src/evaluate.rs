@@ -1,0 +1,49 @@
+//! One task, one model: requests out, responses in, scores. The same path for `eval` and for every experiment.
+
+use harness_engine::{Progress, Scorer};
+use harness_task::{DocumentRequests, Request, RequestOptions, Sample, Task, TaskResult};
+
+use crate::error::Result;
+
+/// A scored task.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// Every document with its requests, responses and metrics.
+    pub samples: Vec<Sample>,
+    /// The metrics over all documents.
+    pub result: TaskResult,
+}
+
+/// Asks a task's questions and scores the answers.
+///
+/// # Errors
+/// When a prompt cannot be rendered, the model cannot answer, or an answer is no number.
+pub fn evaluate(
+    task: &Task,
+    scorer: &mut Scorer,
+    options: &RequestOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Evaluation> {
+    let documents = task.requests(options)?;
+    let requests: Vec<Request> = documents
+        .iter()
+        .flat_map(|document| document.requests.clone())
+        .collect();
+    let mut responses = scorer.answer(&requests, progress)?.into_iter();
+    let score = |document: &DocumentRequests| {
+        let own: Vec<_> = responses.by_ref().take(document.requests.len()).collect();
+        Ok(task.sample(document, &own)?)
+    };
+    let samples = documents
+        .iter()
+        .map(score)
+        .collect::<Result<Vec<Sample>>>()?;
+    let metrics: Vec<_> = samples
+        .iter()
+        .map(|sample| sample.metrics.clone())
+        .collect();
+    Ok(Evaluation {
+        result: task.aggregate(&metrics)?,
+        samples,
+    })
+}

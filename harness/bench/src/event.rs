@@ -1,0 +1,33 @@
+//! What an experiment tells while it runs: the terminal and the record on disk are two listeners of many possible ones.
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A stage began.
+    StageStarted {
+        /// What it is, for people.
+        name: String,
+        /// How many units it will take, where known.
+        total: Option<usize>,
+        /// What a unit is: "steps", "requests".
+        unit: &'static str,
+    },
+    /// A stage came further.
+    StageAdvanced {
+        /// Units done.
+        done: usize,
+        /// A short remark on the state, such as the loss.
+        remark: String,
+    },
+    /// A stage ended.
+    StageFinished {
+        /// A short remark on the outcome.
+        remark: String,
+    },
+    /// Something worth a line in a log.
+    Message(String),
+}
+
+/// Receives events.
+pub type Observer<'a> = dyn FnMut(Event) + 'a;

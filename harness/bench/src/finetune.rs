@@ -1,0 +1,84 @@
+//! Fine-tuning on answers: the loop behind pre-training the demo's models and behind relearning. Knows no methods.
+
+use harness_model::train::{AdamW, AdamWOptions, AnswerBatch, Schedule};
+use harness_model::{Decoder, DecoderSpec, Weights};
+
+use crate::answers::AnswerSet;
+use crate::error::{BenchError, Result};
+use crate::order::EpochOrder;
+
+/// A model in training on one set of answers.
+pub(crate) struct FineTuner<'a> {
+    set: &'a AnswerSet,
+    weights: Weights,
+    decoder: Decoder,
+    optimizer: AdamW,
+    order: EpochOrder,
+    schedule: Schedule,
+    batch_size: usize,
+    steps: usize,
+}
+
+/// What one step saw.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FineTuningStep {
+    /// Mean negative log-likelihood of the batch's answer tokens before the update, in nats.
+    pub(crate) loss: f64,
+    /// Tokens that went through the model.
+    pub(crate) tokens: usize,
+}
+
+impl<'a> FineTuner<'a> {
+    /// Starts from a copy of `weights`.
+    pub(crate) fn new(
+        spec: &DecoderSpec,
+        weights: &Weights,
+        set: &'a AnswerSet,
+        batch_size: usize,
+        schedule: Schedule,
+        seed: u64,
+    ) -> Result<Self> {
+        let (weights, variables) = weights.trainable()?;
+        let decoder = Decoder::new(spec.clone(), &weights)?;
+        let optimizer = AdamW::new(variables, AdamWOptions::default())?;
+        let order = EpochOrder::new(set.pairs.len(), seed);
+        Ok(Self {
+            set,
+            weights,
+            decoder,
+            optimizer,
+            order,
+            schedule,
+            batch_size,
+            steps: 0,
+        })
+    }
+
+    /// Takes one step on the next batch.
+    pub(crate) fn step(&mut self) -> Result<FineTuningStep> {
+        let documents = self.order.batch(self.batch_size);
+        let batch = AnswerBatch::new(documents.iter().map(|&document| &self.set.pairs[document]));
+        let loss = batch.logprobs(&self.decoder)?.mean_all()?.neg()?;
+        let value = f64::from(loss.to_scalar::<f32>()?);
+        if !value.is_finite() {
+            let message = format!(
+                "task {}: the training loss became {value} in step {}",
+                self.set.name,
+                self.steps + 1
+            );
+            return Err(BenchError::Diverged(message));
+        }
+        self.optimizer
+            .step(&loss.backward()?, self.schedule.rate(self.steps))?;
+        self.steps += 1;
+        Ok(FineTuningStep {
+            loss: value,
+            tokens: batch.tokens(),
+        })
+    }
+
+    /// The weights as they are now; they go on changing with further steps.
+    pub(crate) fn weights(&self) -> &Weights {
+        &self.weights
+    }
+}

@@ -1,0 +1,23 @@
+//! Experiments: train, unlearn, score, relearn, and the scorecard that comes of it.
+//!
+//! Stages report [`Event`]s to whoever watches and leave records on disk; nothing here prints. Methods run in a child
+//! process ([`unlearn`]), everything else in this one.
+
+pub mod demo;
+pub mod relearn;
+pub mod scorecard;
+pub mod unlearn;
+
+mod answers;
+mod error;
+mod evaluate;
+mod event;
+mod finetune;
+mod order;
+mod run_directory;
+
+pub use answers::{AnswerKnowledge, AnswerSet, Estimate, TextPair};
+pub use error::{BenchError, Result};
+pub use evaluate::{Evaluation, evaluate};
+pub use event::{Event, Observer};
+pub use run_directory::RunDirectory;

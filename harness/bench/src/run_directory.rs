@@ -1,0 +1,117 @@
+//! A run's directory: records that are written whole or not at all, and stages that are not repeated when they are done.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::error::{BenchError, Result, io};
+
+/// A directory that one run owns.
+#[derive(Clone, Debug)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+/// A stage's outcome on disk, with what it depended on.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct StageRecord<T> {
+    /// Hash of everything the outcome depends on.
+    key: String,
+    outcome: T,
+}
+
+impl RunDirectory {
+    /// Opens or makes the directory.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open(path: &Path) -> Result<Self> {
+        std::fs::create_dir_all(path).map_err(io(path))?;
+        Ok(Self {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A path inside.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The recorded outcome of a stage, if it is there and came of the same `inputs`.
+    pub fn finished<T: DeserializeOwned>(&self, stage: &str, inputs: &impl Serialize) -> Option<T> {
+        let text = std::fs::read(self.record(stage)).ok()?;
+        let record: StageRecord<T> = serde_json::from_slice(&text).ok()?;
+        (record.key == key(inputs)).then_some(record.outcome)
+    }
+
+    /// Records a stage's outcome.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub fn finish<T: Serialize>(
+        &self,
+        stage: &str,
+        inputs: &impl Serialize,
+        outcome: &T,
+    ) -> Result<()> {
+        self.write_json(
+            &format!("stages/{stage}.json"),
+            &StageRecord {
+                key: key(inputs),
+                outcome,
+            },
+        )
+    }
+
+    fn record(&self, stage: &str) -> PathBuf {
+        self.path.join("stages").join(stage).with_extension("json")
+    }
+
+    /// Writes a file whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let file = self.join(name);
+        let problem = |error: serde_json::Error| BenchError::BadRecord {
+            path: file.clone(),
+            problem: error.to_string(),
+        };
+        let mut text = serde_json::to_string_pretty(value).map_err(problem)?;
+        text.push('\n');
+        write_atomically(&file, text.as_bytes())
+    }
+}
+
+/// Writes beside the file and renames, so that a reader sees the old contents or the new, never a part.
+pub(crate) fn write_atomically(file: &Path, contents: &[u8]) -> Result<()> {
+    if let Some(parent) = file.parent() {
+        std::fs::create_dir_all(parent).map_err(io(parent))?;
+    }
+    let mut staged = file.as_os_str().to_owned();
+    staged.push(".partial");
+    let staged = PathBuf::from(staged);
+    std::fs::write(&staged, contents).map_err(io(&staged))?;
+    std::fs::rename(&staged, file).map_err(io(file))
+}
+
+/// A hash of a value's JSON.
+fn key(inputs: &impl Serialize) -> String {
+    let text = serde_json::to_vec(inputs).unwrap_or_default();
+    digest(&text)
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

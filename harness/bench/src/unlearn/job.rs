@@ -1,0 +1,118 @@
+//! What crosses between the parent and the child that runs a method: plain values, JSON on the wire.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use harness_host::MethodDescription;
+use harness_model::train::ScheduleKind;
+use serde::{Deserialize, Serialize};
+
+use crate::answers::TextPair;
+
+/// What a child is asked to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "snake_case")]
+pub enum Job {
+    /// Load a library and say what it is.
+    Describe {
+        /// The library.
+        library: PathBuf,
+    },
+    /// Unlearn.
+    Unlearn(Box<UnlearnJob>),
+}
+
+/// One method applied to one model.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnlearnJob {
+    /// Directory of the original model.
+    pub model: PathBuf,
+    /// The method's library.
+    pub library: PathBuf,
+    /// The method's options, checked against its description.
+    pub options: serde_json::Value,
+    /// The forget set's task.
+    pub forget_task: String,
+    /// What is to be forgotten.
+    pub forget: Vec<TextPair>,
+    /// The retain set's task.
+    pub retain_task: String,
+    /// What is to be kept; empty where the method does not want it.
+    pub retain: Vec<TextPair>,
+    /// The training loop's settings.
+    pub training: TrainingOptions,
+    /// Directory that the child writes the model into; it holds the parent's log already.
+    pub output: PathBuf,
+}
+
+/// Settings of the training loop, which is the harness's own.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingOptions {
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Forget documents a step, and as many retain documents.
+    pub batch_size: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Steps over which the rate rises.
+    pub warmup_steps: usize,
+    /// What follows the warm-up.
+    pub schedule: ScheduleKind,
+    /// Decoupled weight decay of matrices.
+    pub weight_decay: f64,
+    /// Joint L2 norm that gradients are clipped to; absent: no clipping.
+    pub max_gradient_norm: Option<f64>,
+    /// Seed of the order of documents.
+    pub seed: u64,
+}
+
+/// One optimiser step: a line of `unlearn.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Counted from 1.
+    pub step: usize,
+    /// The loss that was differentiated.
+    pub loss: f64,
+    /// What the method logged, such as the loss's parts.
+    pub parts: BTreeMap<String, f64>,
+    /// The learning rate of this step.
+    pub learning_rate: f64,
+    /// Joint L2 norm of the gradients before clipping.
+    pub gradient_norm: f64,
+    /// Forget documents of this step.
+    pub forget_documents: Vec<usize>,
+    /// Retain documents of this step.
+    pub retain_documents: Vec<usize>,
+    /// Tokens through the trained model, all roles.
+    pub tokens: usize,
+    /// Tokens through the frozen original.
+    pub reference_tokens: usize,
+    /// Wall time of this step.
+    pub seconds: f64,
+}
+
+/// A line that the child writes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(super) enum WorkerEvent {
+    /// Answer to [`Job::Describe`].
+    Described(MethodDescription),
+    /// The model is there and training begins.
+    Started,
+    /// One step is done.
+    Step(StepRecord),
+    /// The method has something to say.
+    Message {
+        /// Its words.
+        text: String,
+    },
+    /// The weights are written.
+    Finished,
+    /// The work cannot go on.
+    Failed {
+        /// Names plugin, function and cause.
+        message: String,
+        /// Whether nothing was started because the request was wrong.
+        refused: bool,
+    },
+}

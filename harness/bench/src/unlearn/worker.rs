@@ -1,0 +1,123 @@
+//! The child's side: loads the library, trains, writes the weights, and says on standard output how it goes.
+
+use std::io::Write;
+use std::path::Path;
+
+use candle_core::Device;
+use harness_host::LoadedMethod;
+use harness_model::{Model, write_model_files};
+
+use super::job::{Job, UnlearnJob, WorkerEvent};
+use super::training::Unlearning;
+use crate::error::{BenchError, Result};
+
+/// Deep graphs are walked recursively when gradients are computed.
+const STACK_BYTES: usize = 256 << 20;
+
+/// Does the job that `input` holds as JSON and writes events to `output`, one a line. Failures are events, too.
+///
+/// # Errors
+/// When `output` cannot be written: the parent is gone.
+pub fn serve(input: &str, output: &mut (dyn Write + Send)) -> std::io::Result<()> {
+    std::thread::scope(|scope| {
+        let work = || {
+            if let Err(failure) = work(input, output) {
+                let event = match failure {
+                    Failure::ParentGone(error) => return Err(error),
+                    Failure::Refused(message) => WorkerEvent::Failed {
+                        message,
+                        refused: true,
+                    },
+                    Failure::Failed(message) => WorkerEvent::Failed {
+                        message,
+                        refused: false,
+                    },
+                };
+                return write_event(output, &event);
+            }
+            Ok(())
+        };
+        let thread = std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, work)?;
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(std::io::Error::other("the training thread panicked")))
+    })
+}
+
+enum Failure {
+    /// Nobody reads any more.
+    ParentGone(std::io::Error),
+    /// Nothing was started.
+    Refused(String),
+    /// It started, and then could not go on.
+    Failed(String),
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::ParentGone(error)
+    }
+}
+
+fn refused(error: impl std::fmt::Display) -> Failure {
+    Failure::Refused(error.to_string())
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(error.to_string())
+}
+
+fn write_event(output: &mut dyn Write, event: &WorkerEvent) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *output, event)?;
+    output.write_all(b"\n")?;
+    output.flush()
+}
+
+fn work(input: &str, output: &mut dyn Write) -> std::result::Result<(), Failure> {
+    match serde_json::from_str(input).map_err(refused)? {
+        Job::Describe { library } => {
+            let method = LoadedMethod::open(&library).map_err(refused)?;
+            Ok(write_event(
+                output,
+                &WorkerEvent::Described(method.description().clone()),
+            )?)
+        }
+        Job::Unlearn(job) => unlearn(&job, output),
+    }
+}
+
+fn unlearn(job: &UnlearnJob, output: &mut dyn Write) -> std::result::Result<(), Failure> {
+    let mut unlearning = prepare(job).map_err(refused)?;
+    write_event(output, &WorkerEvent::Started)?;
+    for step in 0..job.training.steps {
+        let (record, messages) = unlearning
+            .step(step)
+            .map_err(|error| failed(in_step(step, &error)))?;
+        for text in messages {
+            write_event(output, &WorkerEvent::Message { text })?;
+        }
+        write_event(output, &WorkerEvent::Step(record))?;
+    }
+    write(job, &unlearning).map_err(failed)?;
+    Ok(write_event(output, &WorkerEvent::Finished)?)
+}
+
+fn in_step(step: usize, error: &BenchError) -> String {
+    format!("{error} (step {})", step + 1)
+}
+
+fn prepare(job: &UnlearnJob) -> Result<Unlearning> {
+    let method = LoadedMethod::open(&job.library)?;
+    let instance = method.create(&job.options)?;
+    let model = Model::open(&job.model, &Device::Cpu)?;
+    Unlearning::new(job, model, instance, &|need| {
+        method.description().needs(need)
+    })
+}
+
+fn write(job: &UnlearnJob, unlearning: &Unlearning) -> Result<()> {
+    let (output, like): (&Path, &Path) = (&job.output, &job.model);
+    Ok(write_model_files(output, like, unlearning.weights())?)
+}

@@ -1,0 +1,212 @@
+//! `harness eval`: score a model on tasks, with lm-eval's flags, numbers and files.
+
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use clap::Args;
+use harness_bench::{Event, evaluate};
+use harness_engine::{Progress, Scorer};
+use harness_model::Model;
+use harness_report::{EvalRun, ModelFacts, ScoredTask, eval_table, write_eval_files};
+use harness_task::{RequestOptions, Task, TaskSpec};
+
+use crate::exit::Refused;
+use crate::options::{TaskOptions, device, limit};
+use crate::progress::Terminal;
+
+/// Score a model on tasks
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Eval {
+    /// Model directory in Hugging Face layout; or "hf" with --model-args pretrained=DIR, as lm-eval has it
+    #[arg(long, short = 'M', value_name = "DIR")]
+    model: String,
+    /// key=value pairs for --model hf: pretrained, dtype
+    #[arg(long, short = 'a', value_name = "ARGS")]
+    model_args: Option<String>,
+    /// Tasks, groups, tags, patterns or YAML files, separated by commas or spaces
+    #[arg(long, short = 't', value_name = "TASKS", required = true, num_args = 1.., value_delimiter = ',')]
+    tasks: Vec<String>,
+    /// Few-shot examples a document; the task's own number if absent
+    #[arg(long, short = 'f', value_name = "N")]
+    num_fewshot: Option<usize>,
+    /// Documents a task: a count, or below 1 a share
+    #[arg(long, short = 'L', value_name = "N")]
+    limit: Option<f64>,
+    /// Folder for the results, or a .json file
+    #[arg(long, short = 'o', value_name = "PATH")]
+    output_path: Option<PathBuf>,
+    /// Also write every document with its prompts, responses and scores (needs --output-path)
+    #[arg(long, short = 's', requires = "output_path")]
+    log_samples: bool,
+    /// One seed, or python,numpy,torch,fewshot; the last one draws the few-shot examples
+    #[arg(long, value_name = "SEED", default_value = "0,1234,1234,1234")]
+    seed: String,
+    /// Where to compute
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    #[command(flatten)]
+    tasks_and_data: TaskOptions,
+}
+
+const EXAMPLES: &str = "Examples:
+  harness eval --model DIR --tasks arc_easy --data-dir DATA
+  harness eval --model DIR --tasks arc_challenge --num_fewshot 25 --limit 100 --data-dir DATA --output_path OUT --log_samples
+  harness eval --model hf --model_args pretrained=DIR,dtype=float32 --tasks path/to/my_task.yaml";
+
+impl Eval {
+    #[allow(clippy::print_stdout, reason = "the table is the result")]
+    pub(crate) fn run(self) -> Result<()> {
+        let options = RequestOptions {
+            num_fewshot: self.num_fewshot,
+            limit: limit(self.limit)?,
+            fewshot_seed: seeds(&self.seed)?[3].unwrap_or(1234),
+        };
+        let device = device(&self.device)?;
+        let directory = self.model_directory()?;
+        // Everything that can be wrong with the request is looked at before the model's weights are.
+        let source = self.tasks_and_data.source()?;
+        let specs = self.tasks_and_data.library()?.resolve(&self.tasks)?;
+        let tasks = specs
+            .into_iter()
+            .map(|spec| Task::load(spec, &source))
+            .collect::<Result<Vec<_>, _>>()?;
+        let model = Model::open(&directory, &device)?;
+        let run = self.score(&model, &tasks, &options)?;
+        print!("{}", eval_table(&run));
+        if let Some(output) = &self.output_path {
+            let files = write_eval_files(&run, output, self.log_samples)?;
+            println!("\n{}", files.results.display());
+        }
+        Ok(())
+    }
+
+    fn score(&self, model: &Model, tasks: &[Task], options: &RequestOptions) -> Result<EvalRun> {
+        let (start, started) = (
+            Instant::now(),
+            SystemTime::now().duration_since(UNIX_EPOCH)?,
+        );
+        let mut scorer = Scorer::new(model.decoder()?, model.tokenizer.clone());
+        let mut terminal = Terminal::default();
+        let mut scored = Vec::new();
+        for task in tasks {
+            scored.push(score_task(task, &mut scorer, options, &mut terminal)?);
+        }
+        let statistics = scorer.statistics();
+        if statistics.truncated > 0 {
+            let message = format!(
+                "{} requests were longer than the model's context and lost the beginning of their prompts",
+                statistics.truncated
+            );
+            terminal.show(Event::Message(message));
+        }
+        Ok(EvalRun {
+            model: facts(model),
+            tasks: scored,
+            limit: self.limit,
+            seeds: seeds(&self.seed)?,
+            started_unix_seconds: started.as_secs_f64(),
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    fn model_directory(&self) -> Result<PathBuf> {
+        if self.model != "hf" {
+            return match &self.model_args {
+                None => Ok(PathBuf::from(&self.model)),
+                Some(_) => Err(Refused("--model-args goes with --model hf".into()).into()),
+            };
+        }
+        let arguments = self.model_args.as_deref().unwrap_or_default();
+        let mut pretrained = None;
+        for argument in arguments.split(',').filter(|argument| !argument.is_empty()) {
+            match argument.split_once('=') {
+                Some(("pretrained", directory)) => pretrained = Some(PathBuf::from(directory)),
+                Some(("dtype", "float32" | "auto")) => {}
+                Some(("dtype", other)) => {
+                    return Err(Refused(format!(
+                        "--model-args dtype={other}: weights are computed in float32"
+                    ))
+                    .into());
+                }
+                _ => {
+                    return Err(Refused(format!(
+                        "--model-args {argument}: pretrained=DIR and dtype=float32 are understood"
+                    ))
+                    .into());
+                }
+            }
+        }
+        pretrained
+            .ok_or_else(|| Refused("--model hf needs --model-args pretrained=DIR".into()).into())
+    }
+}
+
+fn score_task(
+    task: &Task,
+    scorer: &mut Scorer,
+    options: &RequestOptions,
+    terminal: &mut Terminal,
+) -> Result<ScoredTask> {
+    let spec: &TaskSpec = task.spec();
+    let mut started = false;
+    let mut progress = |progress: Progress| {
+        if !started {
+            let (name, total) = (spec.task.clone(), Some(progress.total));
+            terminal.show(Event::StageStarted {
+                name,
+                total,
+                unit: "requests",
+            });
+            started = true;
+        }
+        terminal.show(Event::StageAdvanced {
+            done: progress.done,
+            remark: "requests".into(),
+        });
+    };
+    let evaluation = evaluate(task, scorer, options, &mut progress)?;
+    terminal.show(Event::StageFinished {
+        remark: format!("{} documents", evaluation.samples.len()),
+    });
+    Ok(ScoredTask {
+        spec: spec.clone(),
+        num_fewshot: spec.effective_num_fewshot(options.num_fewshot),
+        evaluation,
+    })
+}
+
+fn facts(model: &Model) -> ModelFacts {
+    let special = |id: Option<u32>| id.and_then(|id| Some((model.tokenizer.token(id)?, id)));
+    ModelFacts {
+        directory: Path::new(&model.directory).to_owned(),
+        parameters: model.spec.parameters(),
+        max_length: model.spec.max_positions,
+        bos: special(model.tokenizer.bos()),
+        eos: special(model.tokenizer.eos()),
+    }
+}
+
+/// One seed for all four, or three or four of them; "None" leaves one unset.
+fn seeds(text: &str) -> Result<[Option<u64>; 4]> {
+    let wrong = || {
+        Refused(format!(
+            "--seed {text}: one whole number, or python,numpy,torch,fewshot"
+        ))
+    };
+    let parse = |part: &str| match part.trim() {
+        "None" => Ok(None),
+        number => number.parse().map(Some).map_err(|_| wrong()),
+    };
+    let parts = text
+        .split(',')
+        .map(parse)
+        .collect::<Result<Vec<Option<u64>>, Refused>>()?;
+    match parts.as_slice() {
+        [all] => Ok([*all; 4]),
+        [python, numpy, torch] => Ok([*python, *numpy, *torch, Some(1234)]),
+        [python, numpy, torch, fewshot] => Ok([*python, *numpy, *torch, *fewshot]),
+        _ => Err(wrong().into()),
+    }
+}

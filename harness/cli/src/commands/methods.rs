@@ -1,0 +1,76 @@
+//! `harness methods`: what can be run.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use harness_bench::unlearn::describe;
+use harness_host::{MethodDescription, MethodPath, Need};
+use harness_report::{Align, Table};
+
+use crate::locations::method_folders;
+use crate::options::worker;
+
+/// Look at unlearning methods
+#[derive(Args)]
+pub(crate) struct Methods {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List the methods on the search path, with their options
+    List {
+        /// Folder with further method libraries (repeatable)
+        #[arg(long, value_name = "DIR")]
+        method_path: Vec<PathBuf>,
+    },
+}
+
+impl Methods {
+    #[allow(clippy::print_stdout, reason = "the list is the result")]
+    pub(crate) fn run(self) -> Result<()> {
+        let Action::List { method_path } = self.action;
+        let worker = worker()?;
+        let mut table = Table::new(&[
+            ("Method", Align::Left),
+            ("Version", Align::Left),
+            ("Retain set", Align::Left),
+            ("Options", Align::Left),
+            ("What it is", Align::Left),
+        ]);
+        for (id, library) in MethodPath::new(method_folders(&method_path)).list()? {
+            table.push(match describe(&worker, &library) {
+                Ok(description) => row(&description),
+                Err(error) => vec![
+                    id,
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    format!("refused: {error}"),
+                ],
+            });
+        }
+        print!("{}", table.plain());
+        Ok(())
+    }
+}
+
+fn row(description: &MethodDescription) -> Vec<String> {
+    let option =
+        |option: &harness_host::OptionDescription| format!("{}={}", option.name, option.default);
+    let options: Vec<String> = description.options.iter().map(option).collect();
+    vec![
+        description.id.clone(),
+        description.version.clone(),
+        if description.needs(Need::Retain) {
+            "yes"
+        } else {
+            "no"
+        }
+        .into(),
+        options.join(" "),
+        description.summary.clone(),
+    ]
+}

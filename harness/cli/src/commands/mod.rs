@@ -1,0 +1,36 @@
+//! The subcommands, one file each.
+
+mod demo;
+mod eval;
+mod methods;
+mod relearn;
+mod tasks;
+mod unlearn;
+mod worker;
+
+use clap::Subcommand;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Demo(demo::Demo),
+    Eval(eval::Eval),
+    Unlearn(unlearn::Unlearn),
+    Relearn(relearn::Relearn),
+    Tasks(tasks::Tasks),
+    Methods(methods::Methods),
+    Worker(worker::Worker),
+}
+
+impl Command {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Demo(command) => command.run(),
+            Self::Eval(command) => command.run(),
+            Self::Unlearn(command) => command.run(),
+            Self::Relearn(command) => command.run(),
+            Self::Tasks(command) => command.run(),
+            Self::Methods(command) => command.run(),
+            Self::Worker(command) => command.run(),
+        }
+    }
+}

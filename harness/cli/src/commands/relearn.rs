@@ -1,0 +1,184 @@
+//! `harness relearn`: how quickly does the knowledge come back?
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use candle_core::Device;
+use clap::Args;
+use harness_bench::relearn::{RelearnOptions, WINDOW, relearn};
+use harness_bench::{AnswerSet, Event, RunDirectory, TextPair};
+use harness_engine::Scorer;
+use harness_model::Model;
+use harness_report::{RelearnRow, relearn_table};
+use serde_json::json;
+
+use super::unlearn::positive;
+use crate::options::{TaskOptions, device, limit};
+use crate::progress::Terminal;
+
+/// Attack unlearned models: fine-tune on the forget set until the original's loss is reached
+///
+/// The rule: stop when the mean of the last ten (or fewer) training-batch losses is at most the original model's mean
+/// loss on the forget set. The original goes through the same as the floor. "≥" marks models that did not get there.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Relearn {
+    /// Directory of the model before unlearning
+    #[arg(long, value_name = "DIR")]
+    original: PathBuf,
+    /// Directories of unlearned models
+    #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
+    unlearned: Vec<PathBuf>,
+    /// Task whose answers were forgotten
+    #[arg(long, value_name = "TASK")]
+    forget: String,
+    /// Documents a step
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    batch_size: usize,
+    /// Learning rate of AdamW, constant
+    #[arg(long, value_name = "X", default_value_t = 1e-5)]
+    lr: f64,
+    /// Steps after which the attacker gives up
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    max_steps: usize,
+    /// Forget documents to use: a count, or below 1 a share
+    #[arg(long, value_name = "N")]
+    limit: Option<f64>,
+    /// Seed of the order of documents
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Folder for relearn.json
+    #[arg(long, value_name = "DIR")]
+    output_path: Option<PathBuf>,
+    /// Where to compute
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    #[command(flatten)]
+    tasks_and_data: TaskOptions,
+}
+
+const EXAMPLES: &str = "Examples:
+  harness relearn --original DIR --unlearned OUT --forget tofu_forget01 --data-dir DATA --output-path RUN
+  harness relearn --original DIR --unlearned OUT1 OUT2 --forget tofu_forget01 --lr 2e-5 --max-steps 400 --data-dir DATA";
+
+impl Relearn {
+    #[allow(clippy::print_stdout, reason = "the table is the result")]
+    pub(crate) fn run(self) -> Result<()> {
+        let device = device(&self.device)?;
+        positive("--batch-size", self.batch_size as f64)?;
+        positive("--max-steps", self.max_steps as f64)?;
+        positive("--lr", self.lr)?;
+        let library = self.tasks_and_data.library()?;
+        let pairs = self
+            .tasks_and_data
+            .answers(&library, &self.forget, limit(self.limit)?)?;
+        for directory in self.unlearned.iter().chain([&self.original]) {
+            Model::check(directory)?;
+        }
+        let mut terminal = Terminal::default();
+        let target = self.target_loss(&device, &pairs, &mut terminal)?;
+        let mut rows = vec![self.attack(
+            "original",
+            &self.original,
+            &device,
+            &pairs,
+            target,
+            &mut terminal,
+        )?];
+        for directory in &self.unlearned {
+            let name = directory.display().to_string();
+            rows.push(self.attack(&name, directory, &device, &pairs, target, &mut terminal)?);
+            self.write(target, &rows)?;
+        }
+        print!("{}", relearn_table(&rows));
+        Ok(())
+    }
+
+    fn target_loss(
+        &self,
+        device: &Device,
+        pairs: &[TextPair],
+        terminal: &mut Terminal,
+    ) -> Result<f64> {
+        let model = Model::open(&self.original, device)?;
+        let mut scorer = Scorer::new(model.decoder()?, model.tokenizer.clone());
+        let set = AnswerSet::new(&self.forget, pairs, scorer.encoder())?;
+        let (name, total) = ("score the original".into(), Some(pairs.len()));
+        terminal.show(Event::StageStarted {
+            name,
+            total,
+            unit: "documents",
+        });
+        let advance = &mut |progress: harness_engine::Progress| {
+            terminal.show(Event::StageAdvanced {
+                done: progress.done,
+                remark: String::new(),
+            });
+        };
+        let target = set.knowledge(&mut scorer, advance)?.loss;
+        terminal.show(Event::StageFinished {
+            remark: format!("loss {target:.3}"),
+        });
+        Ok(target)
+    }
+
+    fn attack(
+        &self,
+        name: &str,
+        directory: &Path,
+        device: &Device,
+        pairs: &[TextPair],
+        target: f64,
+        terminal: &mut Terminal,
+    ) -> Result<RelearnRow> {
+        let model = Model::open(directory, device)?;
+        let encoder =
+            harness_engine::Encoder::new(model.tokenizer.clone(), model.spec.max_positions);
+        let set = AnswerSet::new(&self.forget, pairs, &encoder)?;
+        let (stage, total) = (format!("relearn {name}"), Some(self.max_steps));
+        terminal.show(Event::StageStarted {
+            name: stage,
+            total,
+            unit: "steps",
+        });
+        let curve = relearn(
+            &model.spec,
+            &model.weights,
+            &set,
+            target,
+            self.options(),
+            &mut |event| terminal.show(event),
+        )?;
+        terminal.show(Event::StageFinished {
+            remark: format!("{} samples", curve.samples_text()),
+        });
+        Ok(RelearnRow {
+            model: name.to_owned(),
+            curve,
+        })
+    }
+
+    fn options(&self) -> RelearnOptions {
+        RelearnOptions {
+            batch_size: self.batch_size,
+            learning_rate: self.lr,
+            max_steps: self.max_steps,
+            seed: self.seed,
+        }
+    }
+
+    /// Written after every model, so that a killed run keeps what is done.
+    fn write(&self, target: f64, rows: &[RelearnRow]) -> Result<()> {
+        let Some(output) = &self.output_path else {
+            return Ok(());
+        };
+        let record = json!({
+            "forget": self.forget,
+            "rule": format!("mean of the last {WINDOW} training-batch losses at most target_loss"),
+            "target_loss": target,
+            "options": self.options(),
+            "models": rows,
+        });
+        Ok(RunDirectory::open(output)?.write_json("relearn.json", &record)?)
+    }
+}

@@ -1,0 +1,187 @@
+//! `harness unlearn`: run a method on a model and write the result as a model directory.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use harness_bench::Event;
+use harness_bench::unlearn::{TrainingOptions, UnlearnJob, describe, run};
+use harness_host::{MethodPath, Need};
+use harness_model::train::ScheduleKind;
+use harness_model::{Model, refuse_occupied};
+
+use crate::exit::Refused;
+use crate::locations::method_folders;
+use crate::options::{TaskOptions, device, limit, worker};
+use crate::progress::Terminal;
+
+/// Make a model forget: run an unlearning method from a plugin library
+///
+/// OUT becomes a model directory that `harness eval` and Python's transformers load, with a line a step in
+/// OUT/unlearn.jsonl. Until the run is whole, everything lies in OUT.partial.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Unlearn {
+    /// Directory of the original model
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Method: a name, or the path of its library
+    #[arg(long, value_name = "NAME|LIB")]
+    method: String,
+    /// Option of the method (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Task whose answers are to be forgotten
+    #[arg(long, value_name = "TASK")]
+    forget: String,
+    /// Task whose answers are to be kept; methods that use one need it
+    #[arg(long, value_name = "TASK")]
+    retain: Option<String>,
+    /// Where the unlearned model goes
+    #[arg(long, value_name = "OUT")]
+    output_path: PathBuf,
+    /// Optimiser steps
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    steps: usize,
+    /// Forget documents a step, and as many retain documents
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    batch_size: usize,
+    /// Peak learning rate of AdamW
+    #[arg(long, value_name = "X", default_value_t = 1e-5)]
+    lr: f64,
+    /// Steps over which the learning rate rises from zero
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    warmup_steps: usize,
+    /// Learning rate after the warm-up: linear (to zero) or constant
+    #[arg(long, value_name = "KIND", default_value_t = ScheduleKind::Linear)]
+    schedule: ScheduleKind,
+    /// Decoupled weight decay of matrices
+    #[arg(long, value_name = "X", default_value_t = 0.01)]
+    weight_decay: f64,
+    /// Joint L2 norm that gradients are clipped to; 0 clips nothing
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    max_grad_norm: f64,
+    /// Forget documents to use: a count, or below 1 a share
+    #[arg(long, value_name = "N")]
+    limit: Option<f64>,
+    /// Seed of the order of documents
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Where to compute
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Folder with further method libraries (repeatable)
+    #[arg(long, value_name = "DIR")]
+    method_path: Vec<PathBuf>,
+    #[command(flatten)]
+    tasks_and_data: TaskOptions,
+}
+
+const EXAMPLES: &str = "Examples:
+  harness unlearn --model DIR --method npo --forget tofu_forget01 --retain tofu_retain99 --steps 20 --data-dir DATA --output-path OUT
+  harness unlearn --model DIR --method ./libharness_method_mine.so --set beta=0.2 --forget my_task.yaml --output-path OUT";
+
+impl Unlearn {
+    #[allow(clippy::print_stdout, reason = "the summary is the result")]
+    pub(crate) fn run(self) -> Result<()> {
+        device(&self.device)?;
+        let training = self.training()?;
+        refuse_occupied(&self.output_path)?;
+        let job = self.job(training)?;
+        let mut terminal = Terminal::default();
+        let name = format!("unlearn with {}", self.method);
+        terminal.show(Event::StageStarted {
+            name,
+            total: Some(self.steps),
+            unit: "steps",
+        });
+        let summary = run(&worker()?, job, &self.output_path, &mut |event| {
+            terminal.show(event)
+        });
+        if summary.is_err() {
+            terminal.show(Event::StageFinished {
+                remark: "failed".into(),
+            });
+        }
+        let summary = summary?;
+        terminal.show(Event::StageFinished {
+            remark: "done".into(),
+        });
+        println!(
+            "{}: {} steps, {} tokens in {:.1} s, loss {:.4} → {:.4}",
+            self.output_path.display(),
+            summary.steps,
+            summary.tokens,
+            summary.seconds,
+            summary.first_loss,
+            summary.last_loss
+        );
+        Ok(())
+    }
+
+    /// Everything that can be wrong with the request is found here, before anything is computed.
+    fn job(&self, training: TrainingOptions) -> Result<UnlearnJob> {
+        let library = MethodPath::new(method_folders(&self.method_path)).find(&self.method)?;
+        let description = describe(&worker()?, &library)?;
+        let options = description.parse_settings(&self.settings)?;
+        let tasks = self.tasks_and_data.library()?;
+        let forget = self
+            .tasks_and_data
+            .answers(&tasks, &self.forget, limit(self.limit)?)?;
+        let retain = match (&self.retain, description.needs(Need::Retain)) {
+            (Some(retain), true) => self.tasks_and_data.answers(&tasks, retain, None)?,
+            (None, true) => {
+                let message = format!(
+                    "method {} needs a retain set: --retain TASK",
+                    description.id
+                );
+                return Err(Refused(message).into());
+            }
+            (_, false) => Vec::new(),
+        };
+        Model::check(&self.model)?;
+        Ok(UnlearnJob {
+            model: self.model.clone(),
+            library,
+            options,
+            forget_task: self.forget.clone(),
+            forget,
+            retain_task: self.retain.clone().unwrap_or_default(),
+            retain,
+            training,
+            output: PathBuf::new(),
+        })
+    }
+
+    fn training(&self) -> Result<TrainingOptions> {
+        positive("--steps", self.steps as f64)?;
+        positive("--batch-size", self.batch_size as f64)?;
+        positive("--lr", self.lr)?;
+        for (name, value) in [
+            ("--weight-decay", self.weight_decay),
+            ("--max-grad-norm", self.max_grad_norm),
+        ] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Refused(format!("{name} {value}: must not be negative")).into());
+            }
+        }
+        Ok(TrainingOptions {
+            steps: self.steps,
+            batch_size: self.batch_size,
+            learning_rate: self.lr,
+            warmup_steps: self.warmup_steps,
+            schedule: self.schedule,
+            weight_decay: self.weight_decay,
+            max_gradient_norm: (self.max_grad_norm > 0.0).then_some(self.max_grad_norm),
+            seed: self.seed,
+        })
+    }
+}
+
+/// Refuses zero, negative numbers and NaN.
+pub(super) fn positive(option: &str, value: f64) -> Result<()> {
+    if value.is_finite() && value > 0.0 {
+        return Ok(());
+    }
+    Err(Refused(format!("{option} {value}: must be positive")).into())
+}

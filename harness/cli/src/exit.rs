@@ -1,0 +1,79 @@
+//! Exit codes: 0 done, 1 the work failed, 2 the request was wrong.
+
+use std::process::ExitCode;
+
+use harness_bench::BenchError;
+use harness_engine::EngineError;
+use harness_model::ModelError;
+
+/// A request that makes no sense.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) String);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Prints the error, if there is one, and chooses the code.
+pub(crate) fn code(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            print_error(&format!("{error:#}"));
+            if is_refusal(&error) {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "the one place where errors are shown")]
+pub(crate) fn print_error(message: &str) {
+    eprintln!("harness: {message}");
+}
+
+/// Whoever reads our output has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn is_refusal(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<Refused>()
+            || cause.is::<harness_task::TaskError>()
+            || cause.is::<harness_host::HostError>()
+            || cause
+                .downcast_ref::<BenchError>()
+                .is_some_and(bench_refuses)
+            || cause
+                .downcast_ref::<EngineError>()
+                .is_some_and(|error| !matches!(error, EngineError::Model(_)))
+            || cause
+                .downcast_ref::<ModelError>()
+                .is_some_and(model_refuses)
+    })
+}
+
+fn bench_refuses(error: &BenchError) -> bool {
+    match error {
+        BenchError::Request(_) | BenchError::Method(_) | BenchError::Task(_) => true,
+        BenchError::Model(error) => model_refuses(error),
+        BenchError::Engine(EngineError::Model(error)) => model_refuses(error),
+        BenchError::Engine(_) => true,
+        _ => false,
+    }
+}
+
+fn model_refuses(error: &ModelError) -> bool {
+    !matches!(error, ModelError::Tensor(_) | ModelError::Io { .. })
+}

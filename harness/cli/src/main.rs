@@ -1,0 +1,39 @@
+//! The binary `harness`: parses the command line, runs one subcommand, turns its outcome into an exit code.
+//!
+//! Results go to standard output, progress and errors to standard error.
+
+mod commands;
+mod exit;
+mod locations;
+mod options;
+mod progress;
+mod spelling;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Does a language model still know what it was made to forget, is it still useful, and how quickly does it come back?
+#[derive(Parser)]
+#[command(name = "harness", version, max_term_width = 110, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  harness demo
+  harness eval --model DIR --tasks arc_easy,arc_challenge --data-dir DATA
+  harness unlearn --model DIR --method npo --forget tofu_forget01 --retain tofu_retain99 --output-path OUT
+  harness relearn --original DIR --unlearned OUT --forget tofu_forget01
+
+Options may be spelt with hyphens or underscores: --num-fewshot is --num_fewshot.
+Exit codes: 0 done, 1 the work failed, 2 the request was wrong.";
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse_from(spelling::with_hyphens(std::env::args_os())) {
+        Ok(arguments) => arguments,
+        Err(error) => return spelling::report(&error),
+    };
+    exit::code(arguments.command.run())
+}

@@ -1,0 +1,93 @@
+//! Options that several subcommands share, and how they become tasks, data and devices.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use candle_core::Device;
+use clap::Args;
+use harness_bench::TextPair;
+use harness_bench::unlearn::WorkerCommand;
+use harness_data::DataSource;
+use harness_task::{Limit, Task, TaskLibrary};
+
+use crate::exit::Refused;
+use crate::locations::task_folders;
+
+/// Where tasks and their data are.
+#[derive(Args)]
+pub(crate) struct TaskOptions {
+    /// Folder with data sets, as <org>__<name>/ or <org>/<name>/ with Parquet, JSONL or CSV splits inside (repeatable)
+    #[arg(long, value_name = "DIR")]
+    data_dir: Vec<PathBuf>,
+    /// Folder with further task YAMLs; they win over built-in ones of the same name (repeatable)
+    #[arg(long, value_name = "DIR")]
+    include_path: Vec<PathBuf>,
+}
+
+impl TaskOptions {
+    pub(crate) fn library(&self) -> Result<TaskLibrary> {
+        if let Some(missing) = self.include_path.iter().find(|folder| !folder.is_dir()) {
+            return Err(Refused(format!(
+                "--include-path {}: no such folder",
+                missing.display()
+            ))
+            .into());
+        }
+        Ok(TaskLibrary::open(&task_folders(&self.include_path))?)
+    }
+
+    pub(crate) fn source(&self) -> Result<DataSource> {
+        if let Some(missing) = self.data_dir.iter().find(|folder| !folder.is_dir()) {
+            return Err(
+                Refused(format!("--data-dir {}: no such folder", missing.display())).into(),
+            );
+        }
+        Ok(DataSource::new(self.data_dir.clone()))
+    }
+
+    /// A task's documents in a training role.
+    pub(crate) fn answers(
+        &self,
+        library: &TaskLibrary,
+        name: &str,
+        limit: Option<Limit>,
+    ) -> Result<Vec<TextPair>> {
+        let source = self.source()?;
+        let mut pairs = Vec::new();
+        for spec in library.resolve(&[name.to_owned()])? {
+            let task = Task::load(spec, &source)?;
+            pairs.extend(task.training_pairs(limit)?.into_iter().map(TextPair::from));
+        }
+        Ok(pairs)
+    }
+}
+
+/// Reads `--limit`.
+pub(crate) fn limit(number: Option<f64>) -> Result<Option<Limit>> {
+    number
+        .map(|number| {
+            Limit::from_number(number).ok_or_else(|| {
+                Refused(format!(
+                    "--limit {number}: a positive number, below 1 a share of the documents"
+                ))
+                .into()
+            })
+        })
+        .transpose()
+}
+
+/// Reads `--device`.
+pub(crate) fn device(name: &str) -> Result<Device> {
+    match name {
+        "cpu" => Ok(Device::Cpu),
+        other => Err(Refused(format!("--device {other}: this build computes on cpu only")).into()),
+    }
+}
+
+/// This very program, run as the child that holds a method.
+pub(crate) fn worker() -> Result<WorkerCommand> {
+    Ok(WorkerCommand {
+        program: std::env::current_exe()?,
+        arguments: vec!["worker".into()],
+    })
+}

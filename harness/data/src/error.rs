@@ -1,0 +1,129 @@
+//! What can be wrong with a data set, said with the thing, the cause and the way out; recovers from nothing.
+
+use std::path::{Path, PathBuf};
+
+/// Why a split could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// No data folder holds the data set.
+    #[error(
+        "data set `{path}` not found{hint}; searched {searched}; name the folder that holds it with --data-dir"
+    )]
+    DatasetNotFound {
+        /// The `dataset_path` asked for.
+        path: String,
+        /// The folders looked for, joined for reading.
+        searched: String,
+        /// The nearest folder name, as a clause, or nothing.
+        hint: String,
+    },
+    /// The data set has no such config.
+    #[error("data set `{path}` has no config {config}{hint}; {} has {available}", folder.display())]
+    ConfigNotFound {
+        /// The `dataset_path` asked for.
+        path: String,
+        /// The config asked for, in words.
+        config: String,
+        /// The data set's folder.
+        folder: PathBuf,
+        /// The configs there, joined for reading.
+        available: String,
+        /// The nearest config, as a clause, or nothing.
+        hint: String,
+    },
+    /// The data set has no such split.
+    #[error("data set `{path}` has no split `{split}`{hint}; {place} has {available}")]
+    SplitNotFound {
+        /// The `dataset_path` asked for.
+        path: String,
+        /// The split asked for.
+        split: String,
+        /// Where it was looked for.
+        place: String,
+        /// The splits there, joined for reading.
+        available: String,
+        /// The nearest split, as a clause, or nothing.
+        hint: String,
+    },
+    /// A numbered shard of a split is not there.
+    #[error("split `{split}` in {} should have {expected} shards, found {found}", folder.display())]
+    ShardMissing {
+        /// The split.
+        split: String,
+        /// The folder with its shards.
+        folder: PathBuf,
+        /// The number that the file names announce.
+        expected: usize,
+        /// The number of files.
+        found: usize,
+    },
+    /// A file named in `data_files` is not there.
+    #[error("data file `{file}` not found; searched {searched}")]
+    FileNotFound {
+        /// The file as written.
+        file: String,
+        /// The paths tried, joined for reading.
+        searched: String,
+    },
+    /// `data_files` and `dataset_path` do not fit together, or name what is not supported.
+    #[error("data set `{path}`: {reason}")]
+    BadReference {
+        /// The `dataset_path` asked for.
+        path: String,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+    /// A file or folder cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// A file's content is not what its name says.
+    #[error("{}{}: {reason}", path.display(), line.map(|n| format!(":{n}")).unwrap_or_default())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1, where the format has lines.
+        line: Option<u64>,
+        /// What is wrong there.
+        reason: String,
+    },
+}
+
+impl DataError {
+    pub(crate) fn corrupt(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Corrupt {
+            path: path.to_owned(),
+            line: None,
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn corrupt_line(path: &Path, line: u64, reason: impl Into<String>) -> Self {
+        Self::Corrupt {
+            path: path.to_owned(),
+            line: Some(line),
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Names in backquotes and commas; "nothing" for none.
+pub(crate) fn listing<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    if quoted.is_empty() {
+        "nothing".to_owned()
+    } else {
+        quoted.join(", ")
+    }
+}

@@ -1,0 +1,37 @@
+//! Why a request could not be answered.
+
+use harness_model::ModelError;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The model cannot condition on nothing.
+    #[error(
+        "the context is empty and the tokenizer has neither a BOS nor an EOS token to stand in for it"
+    )]
+    NoPrefixToken,
+    /// The text to score has no tokens.
+    #[error("nothing to score: the continuation {0:?} has no tokens of its own")]
+    EmptyContinuation(String),
+    /// The text to score is longer than the model's context.
+    #[error(
+        "the continuation has {tokens} tokens, the model takes at most {max_length}: {start:?}…"
+    )]
+    ContinuationTooLong {
+        /// Tokens of the continuation.
+        tokens: usize,
+        /// Longest input of the model, in tokens.
+        max_length: usize,
+        /// How it begins.
+        start: String,
+    },
+    /// A kind of request that this engine does not answer.
+    #[error("this engine answers no requests of this kind: {0}")]
+    UnsupportedRequest(String),
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+/// Shorthand of this crate.
+pub type Result<T> = std::result::Result<T, EngineError>;

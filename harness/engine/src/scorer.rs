@@ -1,0 +1,200 @@
+//! Scores continuations in packed batches: requests are sorted by their tokens, so that what they share is computed once.
+
+use harness_model::train::TokenizedPair;
+use harness_model::{Decoder, PackedBatch, Tokenizer};
+use harness_task::{Request, Response};
+
+use crate::TokenScore;
+use crate::encode::Encoder;
+use crate::error::{EngineError, Result};
+
+/// Rows of one packed batch: enough to keep matrix products busy, few enough to keep activations small.
+const DEFAULT_BATCH_ROWS: usize = 1024;
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Requests answered.
+    pub done: usize,
+    /// Requests in all.
+    pub total: usize,
+    /// Tokens run through the model so far.
+    pub tokens_computed: usize,
+}
+
+/// What the calls to one scorer amounted to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScoringStatistics {
+    /// Input tokens of all requests, each counted alone.
+    pub tokens_asked: usize,
+    /// Tokens run through the model: shared prefixes once.
+    pub tokens_computed: usize,
+    /// Requests whose context was cut from the left to fit the model.
+    pub truncated: usize,
+}
+
+/// Answers requests with one decoder.
+pub struct Scorer {
+    decoder: Decoder,
+    encoder: Encoder,
+    batch_rows: usize,
+    statistics: ScoringStatistics,
+}
+
+impl Scorer {
+    /// A scorer whose sequences are cut to what the model was made for.
+    pub fn new(decoder: Decoder, tokenizer: Tokenizer) -> Self {
+        let encoder = Encoder::new(tokenizer, decoder.spec().max_positions);
+        Self {
+            decoder,
+            encoder,
+            batch_rows: DEFAULT_BATCH_ROWS,
+            statistics: ScoringStatistics::default(),
+        }
+    }
+
+    /// Sets how many tokens go through the model at a time; a longer sequence goes alone.
+    #[must_use]
+    pub fn with_batch_rows(self, batch_rows: usize) -> Self {
+        Self { batch_rows, ..self }
+    }
+
+    /// How texts become tokens here.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// Tokens asked for and computed since this scorer was made.
+    pub fn statistics(&self) -> ScoringStatistics {
+        self.statistics
+    }
+
+    /// Answers `requests` in their order.
+    ///
+    /// # Errors
+    /// When a request cannot be tokenized or does not fit the model.
+    pub fn answer(
+        &mut self,
+        requests: &[Request],
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Response>> {
+        let pairs = requests
+            .iter()
+            .map(|request| self.encode(request))
+            .collect::<Result<Vec<_>>>()?;
+        let scores = self.score_pairs(&pairs, progress)?;
+        Ok(scores.iter().map(|scores| loglikelihood(scores)).collect())
+    }
+
+    fn encode(&mut self, request: &Request) -> Result<TokenizedPair> {
+        let Request::Loglikelihood {
+            context,
+            continuation,
+        } = request
+        else {
+            return Err(EngineError::UnsupportedRequest(format!("{request:?}")));
+        };
+        let (pair, truncated) = self
+            .encoder
+            .cut(self.encoder.pair(context, continuation)?, continuation)?;
+        self.statistics.truncated += usize::from(truncated);
+        Ok(pair)
+    }
+
+    /// Scores every answer token of `pairs`, in their order.
+    ///
+    /// # Errors
+    /// When a pair holds a token outside the vocabulary.
+    pub fn score_pairs(
+        &mut self,
+        pairs: &[TokenizedPair],
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Vec<TokenScore>>> {
+        let inputs: Vec<Vec<u32>> = pairs.iter().map(TokenizedPair::input).collect();
+        let mut order: Vec<usize> = (0..pairs.len()).collect();
+        order.sort_by(|&a, &b| inputs[a].cmp(&inputs[b]));
+        let mut scores = vec![Vec::new(); pairs.len()];
+        let mut waiting = order.as_slice();
+        while !waiting.is_empty() {
+            let batch = ScoringBatch::fill(&mut waiting, pairs, &inputs, self.batch_rows);
+            self.statistics.tokens_asked += batch
+                .members
+                .iter()
+                .map(|&i| inputs[i].len())
+                .sum::<usize>();
+            self.statistics.tokens_computed += batch.packed.len();
+            batch.run(&self.decoder, pairs, &mut scores)?;
+            let tokens_computed = self.statistics.tokens_computed;
+            progress(Progress {
+                done: pairs.len() - waiting.len(),
+                total: pairs.len(),
+                tokens_computed,
+            });
+        }
+        Ok(scores)
+    }
+}
+
+/// The log-probability of a whole continuation, summed in f64.
+fn loglikelihood(scores: &[TokenScore]) -> Response {
+    Response::Loglikelihood {
+        logprob: scores.iter().map(|score| f64::from(score.logprob)).sum(),
+        is_greedy: scores.iter().all(|score| score.is_argmax),
+    }
+}
+
+/// Some pairs packed together.
+struct ScoringBatch {
+    packed: PackedBatch,
+    /// Indices of the pairs, in packing order.
+    members: Vec<usize>,
+    /// (row, token) to score, members end to end.
+    targets: Vec<(usize, u32)>,
+}
+
+impl ScoringBatch {
+    /// Takes pairs off the front of `waiting` until `batch_rows` are used, at least one.
+    fn fill(
+        waiting: &mut &[usize],
+        pairs: &[TokenizedPair],
+        inputs: &[Vec<u32>],
+        batch_rows: usize,
+    ) -> Self {
+        let mut batch = Self {
+            packed: PackedBatch::new(),
+            members: Vec::new(),
+            targets: Vec::new(),
+        };
+        while let Some((&next, rest)) = waiting.split_first() {
+            let new_rows = inputs[next].len() - batch.packed.shared_with_last(&inputs[next]);
+            if !batch.members.is_empty() && batch.packed.len() + new_rows > batch_rows {
+                break;
+            }
+            let rows = batch.packed.push_sharing(&inputs[next]);
+            let first = pairs[next].prompt.len() - 1;
+            batch.targets.extend(
+                rows[first..]
+                    .iter()
+                    .copied()
+                    .zip(pairs[next].answer.iter().copied()),
+            );
+            batch.members.push(next);
+            *waiting = rest;
+        }
+        batch
+    }
+
+    fn run(
+        &self,
+        decoder: &Decoder,
+        pairs: &[TokenizedPair],
+        scores: &mut [Vec<TokenScore>],
+    ) -> Result<()> {
+        let hidden = decoder.hidden(&self.packed)?;
+        let mut all = decoder.token_scores(&hidden, &self.targets)?.into_iter();
+        for &member in &self.members {
+            scores[member] = all.by_ref().take(pairs[member].answer.len()).collect();
+        }
+        Ok(())
+    }
+}

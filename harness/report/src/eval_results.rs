@@ -1,0 +1,213 @@
+//! The results of an evaluation as lm-eval writes them to `results_<time>.json` (lm-eval 0.4.13's keys).
+
+use std::path::PathBuf;
+
+use harness_bench::Evaluation;
+use harness_task::TaskSpec;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::samples::document_hashes;
+
+/// Facts about the model that was scored.
+#[derive(Clone, Debug)]
+pub struct ModelFacts {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Number of weights.
+    pub parameters: usize,
+    /// Longest input, in tokens.
+    pub max_length: usize,
+    /// Text and id of the special tokens.
+    pub bos: Option<(String, u32)>,
+    /// Text and id of the special tokens.
+    pub eos: Option<(String, u32)>,
+}
+
+/// One task's evaluation.
+#[derive(Clone, Debug)]
+pub struct ScoredTask {
+    /// The task as it was read.
+    pub spec: TaskSpec,
+    /// Few-shot examples a document.
+    pub num_fewshot: usize,
+    /// Documents with responses and metrics, and the aggregate.
+    pub evaluation: Evaluation,
+}
+
+/// A whole `eval` run.
+#[derive(Clone, Debug)]
+pub struct EvalRun {
+    /// What was scored.
+    pub model: ModelFacts,
+    /// The tasks, in the order asked for.
+    pub tasks: Vec<ScoredTask>,
+    /// `--limit` as given.
+    pub limit: Option<f64>,
+    /// Seeds of Python, NumPy, torch and the few-shot sampler; only the last one has an effect here.
+    pub seeds: [Option<u64>; 4],
+    /// Start, in seconds since 1970.
+    pub started_unix_seconds: f64,
+    /// Wall time.
+    pub seconds: f64,
+}
+
+/// The results file's contents.
+pub fn results_json(run: &EvalRun) -> Value {
+    let by_task = |value: &dyn Fn(&ScoredTask) -> Value| -> Value {
+        run.tasks
+            .iter()
+            .map(|task| (task.spec.task.clone(), value(task)))
+            .collect::<Map<_, _>>()
+            .into()
+    };
+    let mut results = json!({
+        "results": by_task(&metrics),
+        "group_subtasks": by_task(&|_| json!([])),
+        "configs": by_task(&|task| config(task)),
+        "versions": by_task(&|task| version(task)),
+        "n-shot": by_task(&|task| task.num_fewshot.into()),
+        "higher_is_better": by_task(&higher_is_better),
+        "n-samples": by_task(&|task| {
+            let result = &task.evaluation.result;
+            json!({ "original": result.original_documents, "effective": result.effective_documents })
+        }),
+        "config": run_config(run),
+        "git_hash": null,
+        "date": run.started_unix_seconds,
+        "harness_version": env!("CARGO_PKG_VERSION"),
+    });
+    if let Value::Object(results) = &mut results {
+        results.extend(model_facts(&run.model));
+        results.insert(
+            "task_hashes".into(),
+            by_task(&|task| task_hash(task).into()),
+        );
+        results.insert("system_instruction".into(), Value::Null);
+        results.insert("chat_template".into(), Value::Null);
+        results.insert(
+            "total_evaluation_time_seconds".into(),
+            run.seconds.to_string().into(),
+        );
+    }
+    results
+}
+
+fn metrics(task: &ScoredTask) -> Value {
+    let result = &task.evaluation.result;
+    let mut values = Map::new();
+    values.insert("name".into(), result.task.clone().into());
+    values.insert("alias".into(), result.alias.clone().into());
+    values.insert("sample_len".into(), result.effective_documents.into());
+    for metric in &result.metrics {
+        let stderr = metric.stderr.map_or("N/A".into(), Value::from);
+        values.insert(
+            format!("{},{}", metric.name, metric.filter),
+            metric.value.into(),
+        );
+        values.insert(format!("{}_stderr,{}", metric.name, metric.filter), stderr);
+    }
+    values.into()
+}
+
+fn config(task: &ScoredTask) -> Value {
+    let mut config = json!(task.spec);
+    config["num_fewshot"] = task.num_fewshot.into();
+    config
+}
+
+/// The task's version; lm-eval writes "Yaml" where there is none.
+fn version(task: &ScoredTask) -> Value {
+    task.evaluation
+        .result
+        .version
+        .clone()
+        .unwrap_or_else(|| "Yaml".into())
+}
+
+fn higher_is_better(task: &ScoredTask) -> Value {
+    let metrics = &task.evaluation.result.metrics;
+    metrics
+        .iter()
+        .map(|metric| (metric.name.clone(), metric.higher_is_better.into()))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+fn run_config(run: &EvalRun) -> Value {
+    let [python, numpy, torch, fewshot] = run.seeds;
+    json!({
+        "model": "hf",
+        "model_args": { "pretrained": run.model.directory, "dtype": "float32" },
+        "model_num_parameters": run.model.parameters,
+        "model_dtype": "float32",
+        "batch_size": "auto",
+        "device": "cpu",
+        "use_cache": null,
+        "limit": run.limit,
+        "bootstrap_iters": 100_000,
+        "gen_kwargs": {},
+        "random_seed": python,
+        "numpy_seed": numpy,
+        "torch_seed": torch,
+        "fewshot_seed": fewshot,
+    })
+}
+
+fn model_facts(model: &ModelFacts) -> Map<String, Value> {
+    let token = |token: &Option<(String, u32)>| {
+        token
+            .as_ref()
+            .map_or(Value::Null, |(text, id)| json!([text, id.to_string()]))
+    };
+    let mut facts = Map::new();
+    facts.insert("tokenizer_bos_token".into(), token(&model.bos));
+    facts.insert("tokenizer_eos_token".into(), token(&model.eos));
+    facts.insert(
+        "eot_token_id".into(),
+        model
+            .eos
+            .as_ref()
+            .map_or(Value::Null, |(_, id)| (*id).into()),
+    );
+    facts.insert("max_length".into(), model.max_length.into());
+    facts.insert("model_source".into(), "hf".into());
+    facts.insert(
+        "model_name".into(),
+        model.directory.display().to_string().into(),
+    );
+    facts.insert("model_name_sanitized".into(), sanitized_name(model).into());
+    facts
+}
+
+/// The model's name as lm-eval names its folder: runs of characters that file systems refuse become two underscores.
+pub(crate) fn sanitized_name(model: &ModelFacts) -> String {
+    const REFUSED: &str = "\"<>:/|\\?*[]";
+    let mut name = String::new();
+    let mut in_run = false;
+    for c in model.directory.display().to_string().chars() {
+        let refused = REFUSED.contains(c);
+        match (refused, in_run) {
+            (true, false) => name.push_str("__"),
+            (true, true) => {}
+            (false, _) => name.push(c),
+        }
+        in_run = refused;
+    }
+    name
+}
+
+/// SHA-256 of the concatenated document, prompt and target hashes.
+fn task_hash(task: &ScoredTask) -> String {
+    let all: String = task
+        .evaluation
+        .samples
+        .iter()
+        .flat_map(document_hashes)
+        .collect();
+    hex(&Sha256::digest(all))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

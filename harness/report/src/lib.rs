@@ -1,0 +1,17 @@
+//! What a run shows and leaves behind: tables, lm-eval's results and samples files, the scorecard. Computes no score.
+
+mod eval_files;
+mod eval_results;
+mod eval_table;
+mod relearn_table;
+mod samples;
+mod scorecard;
+mod table;
+
+pub use eval_files::{EvalFiles, ReportError, write_eval_files};
+pub use eval_results::{EvalRun, ModelFacts, ScoredTask, results_json};
+pub use eval_table::eval_table;
+pub use relearn_table::{RelearnRow, relearn_table};
+pub use samples::samples_jsonl;
+pub use scorecard::scorecard_text;
+pub use table::{Align, Table};

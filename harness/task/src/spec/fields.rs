@@ -1,0 +1,128 @@
+//! Typed reading of single keys: absent and null are the same, anything of the wrong type is refused with its place.
+
+use harness_data::DataFiles;
+use serde_json::{Map, Value};
+
+use super::FieldSource;
+use harness_data::nearest_hint;
+
+use crate::TaskError;
+use crate::yaml::{Mapping, Node, NodeValue};
+
+/// The value of a key, unless it is absent or null.
+pub(super) fn present<'a>(mapping: &'a Mapping, key: &str) -> Option<&'a Node> {
+    mapping.get(key).filter(|node| !node.is_null())
+}
+
+pub(super) fn text(mapping: &Mapping, key: &str) -> Result<Option<String>, TaskError> {
+    let read = |node: &Node| {
+        node.as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| node.wrong_type(key, "text"))
+    };
+    present(mapping, key).map(read).transpose()
+}
+
+pub(super) fn flag(mapping: &Mapping, key: &str) -> Result<Option<bool>, TaskError> {
+    let read = |node: &Node| {
+        node.to_json()
+            .as_bool()
+            .ok_or_else(|| node.wrong_type(key, "true or false"))
+    };
+    present(mapping, key).map(read).transpose()
+}
+
+pub(super) fn count(mapping: &Mapping, key: &str) -> Result<Option<usize>, TaskError> {
+    let read = |node: &Node| match node.to_json().as_u64() {
+        Some(count) => Ok(count as usize),
+        None => Err(TaskError::Yaml {
+            at: node.at.clone(),
+            message: format!(
+                "`{key}` takes a whole number from 0, not {}",
+                node.to_json()
+            ),
+        }),
+    };
+    present(mapping, key).map(read).transpose()
+}
+
+/// A map without tags, as JSON.
+pub(super) fn json_map(
+    mapping: &Mapping,
+    key: &str,
+) -> Result<Option<Map<String, Value>>, TaskError> {
+    let read = |node: &Node| match node.to_json() {
+        Value::Object(map) => Ok(map),
+        _ => Err(node.wrong_type(key, "a map")),
+    };
+    present(mapping, key).map(read).transpose()
+}
+
+/// One of several names.
+pub(super) fn one_of<T: Copy>(node: &Node, key: &str, names: &[(&str, T)]) -> Result<T, TaskError> {
+    let Some(name) = node.as_str() else {
+        return Err(node.wrong_type(key, "text"));
+    };
+    if let Some((_, value)) = names.iter().find(|(known, _)| *known == name) {
+        return Ok(*value);
+    }
+    let known: Vec<&str> = names.iter().map(|(known, _)| *known).collect();
+    let hint = nearest_hint(name, known.iter().copied());
+    let message = format!(
+        "`{key}` has no value `{name}`{hint}; it takes {}",
+        known.join(", ")
+    );
+    Err(TaskError::Yaml {
+        at: node.at.clone(),
+        message,
+    })
+}
+
+/// A `doc_to_text`, `doc_to_target` or `doc_to_choice`; the choices of a map are its values.
+pub(super) fn source(mapping: &Mapping, key: &str) -> Result<Option<FieldSource>, TaskError> {
+    let read = |node: &Node| match (&node.value, node.to_json()) {
+        (_, Value::String(text)) => Ok(FieldSource::Text(text)),
+        (_, Value::Number(number)) if key != "doc_to_choice" => match number.as_i64() {
+            Some(index) => Ok(FieldSource::Index(index)),
+            None => Err(node.wrong_type(key, "a whole number")),
+        },
+        (_, Value::Array(items)) if key != "doc_to_text" => Ok(FieldSource::List(items)),
+        (_, Value::Object(choices)) if key == "doc_to_choice" => Ok(FieldSource::List(
+            choices.into_iter().map(|(_, choice)| choice).collect(),
+        )),
+        _ => Err(node.wrong_type(key, takes(key))),
+    };
+    present(mapping, key).map(read).transpose()
+}
+
+fn takes(key: &str) -> &'static str {
+    match key {
+        "doc_to_choice" => "a column, a template, a list or a map",
+        "doc_to_target" => "a column, a template, a choice index or a list",
+        _ => "a column, a template or a choice index",
+    }
+}
+
+/// `data_files`: one file, several, or either for every split.
+pub(super) fn data_files(node: &Node) -> Result<DataFiles, TaskError> {
+    match &node.value {
+        NodeValue::Mapping(splits) => {
+            let split =
+                |(split, _, files): (&str, _, &Node)| Ok((split.to_owned(), file_names(files)?));
+            splits
+                .iter()
+                .map(split)
+                .collect::<Result<_, _>>()
+                .map(DataFiles::BySplit)
+        }
+        _ => file_names(node).map(DataFiles::Train),
+    }
+}
+
+fn file_names(node: &Node) -> Result<Vec<String>, TaskError> {
+    let name = |item: &Node| {
+        let name = item.as_str().map(str::to_owned);
+        name.ok_or_else(|| item.wrong_type("data_files", "file names"))
+    };
+    node.items_or_self().iter().map(name).collect()
+}

@@ -1,0 +1,290 @@
+//! Bad task files end in an error that says file, line and what would be right; they never take others down.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test: panics are failures, skips are said aloud, recorded numbers are exact"
+)]
+
+use std::fs;
+use std::path::Path;
+
+use harness_task::{TaskLibrary, TaskSpec};
+
+/// A task that is right, to which one wrong thing is added.
+const RIGHT: &str = "task: mine
+dataset_path: json
+test_split: test
+output_type: multiple_choice
+doc_to_text: question
+doc_to_target: label
+doc_to_choice: choices
+";
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+fn resolve(folder: &Path, name: &str) -> Result<Vec<TaskSpec>, String> {
+    let library = TaskLibrary::open(&[folder.to_owned()]).unwrap();
+    let place = format!("{}/", folder.display());
+    library
+        .resolve(&[name.to_owned()])
+        .map_err(|error| error.to_string().replace(&place, ""))
+}
+
+/// The error of the right task with `lines` after it, which are lines 8 and following of `mine.yaml`.
+fn error_with(lines: &str) -> String {
+    let folder = folder(&[("mine.yaml", &format!("{RIGHT}{lines}"))]);
+    resolve(folder.path(), "mine").unwrap_err()
+}
+
+#[test]
+fn the_right_task_is_right() {
+    let folder = folder(&[("mine.yaml", RIGHT)]);
+    assert_eq!(resolve(folder.path(), "mine").unwrap()[0].task, "mine");
+}
+
+#[test]
+fn an_unknown_key_has_a_place_and_a_neighbour() {
+    assert_eq!(
+        error_with("num_fewshots: 3\n"),
+        "mine.yaml:8:1: unknown key `num_fewshots` (did you mean `num_fewshot`?)"
+    );
+    assert_eq!(
+        error_with("fewshot_config:\n  samplr: first_n\n"),
+        "mine.yaml:9:3: unknown key `samplr` (did you mean `sampler`?)"
+    );
+}
+
+#[test]
+fn a_wrong_type_says_what_the_key_takes() {
+    for (lines, message) in [
+        (
+            "num_fewshot: many\n",
+            "mine.yaml:8:14: `num_fewshot` takes a whole number from 0, not \"many\"",
+        ),
+        (
+            "num_fewshot: -1\n",
+            "mine.yaml:8:14: `num_fewshot` takes a whole number from 0, not -1",
+        ),
+        (
+            "description: [a]\n",
+            "mine.yaml:8:14: `description` takes text, not a list",
+        ),
+        (
+            "metric_list: acc\n",
+            "mine.yaml:8:14: `metric_list` takes a list of maps, not text",
+        ),
+        (
+            "should_decontaminate: 3\n",
+            "mine.yaml:8:23: `should_decontaminate` takes true or false, not a number",
+        ),
+        (
+            "metadata: 1.0\n",
+            "mine.yaml:8:11: `metadata` takes a map, not a number",
+        ),
+    ] {
+        assert_eq!(error_with(lines), message);
+    }
+}
+
+#[test]
+fn broken_yaml_has_a_place_too() {
+    let duplicate = error_with("task: again\n");
+    assert_eq!(
+        duplicate,
+        "task `mine` cannot be used: mine.yaml:8:1: duplicate key `task`; it is already set on line 1"
+    );
+    let syntax = error_with("metadata: {version: 1.0\n");
+    assert!(
+        syntax.starts_with("task `mine` cannot be used: mine.yaml:"),
+        "{syntax}"
+    );
+    let second = error_with("---\ntask: other\n");
+    assert!(
+        second.contains("mine.yaml:8:1: a second document"),
+        "{second}"
+    );
+    let deep = error_with(&format!("metadata:\n  {}1\n", "- ".repeat(5000)));
+    assert!(
+        deep.contains("mine.yaml:9:") && deep.contains("nested more than 64 deep"),
+        "{deep}"
+    );
+}
+
+#[test]
+fn aliases_cannot_explode() {
+    let level = |level: usize| {
+        let items = vec![format!("*a{}", level - 1); 10].join(", ");
+        format!("a{level}: &a{level} [{items}]\n")
+    };
+    let levels: Vec<String> = (1..9).map(level).collect();
+    let bomb = format!(
+        "task: bomb\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n{}",
+        levels.concat()
+    );
+    let folder = folder(&[("bomb.yaml", &bomb)]);
+    let error = resolve(folder.path(), "bomb").unwrap_err();
+    assert!(
+        error.contains("aliases expand to over 100000 nodes"),
+        "{error}"
+    );
+}
+
+#[test]
+fn includes_that_are_missing_or_go_round() {
+    let missing = folder(&[("mine.yaml", &format!("include: gone.yaml\n{RIGHT}"))]);
+    let error = resolve(missing.path(), "mine").unwrap_err();
+    assert!(
+        error.starts_with(
+            "task `mine` cannot be used: mine.yaml:1:10: cannot include gone.yaml: No such"
+        ),
+        "{error}"
+    );
+
+    let round = folder(&[
+        ("mine.yaml", &format!("include: _b\n{RIGHT}")),
+        ("_b", "x: 1\ninclude: mine.yaml\n"),
+    ]);
+    let error = resolve(round.path(), "mine").unwrap_err();
+    assert_eq!(
+        error,
+        "task `mine` cannot be used: _b:2:10: include of mine.yaml is a cycle: mine.yaml includes _b includes it"
+    );
+}
+
+#[test]
+fn includes_are_shallow_and_a_diamond_is_no_cycle() {
+    let folder = folder(&[
+        (
+            "_base",
+            "metadata: {version: 1.0, note: x}\ntarget_delimiter: ':'\n",
+        ),
+        ("_left", "include: _base\ndescription: left\n"),
+        ("_right", "include: _base\ndescription: right\n"),
+        (
+            "mine.yaml",
+            &format!("include: [_left, _right]\n{RIGHT}metadata: {{version: 2.0}}\n"),
+        ),
+    ]);
+    let spec = resolve(folder.path(), "mine").unwrap().remove(0);
+    assert_eq!(
+        (spec.description.as_str(), spec.target_delimiter.as_str()),
+        ("right", ":")
+    );
+    assert_eq!(spec.version(), Some(&2.0.into()));
+    assert!(!spec.metadata.contains_key("note"));
+}
+
+#[test]
+fn python_and_other_things_not_built_are_refused_by_name() {
+    assert_eq!(
+        error_with("process_docs: !function utils.process\n"),
+        "mine.yaml:8:15: task `mine`: `process_docs` is the Python function `utils.process`; Python hooks are not supported"
+    );
+    for (lines, message) in [
+        (
+            "generation_kwargs: {until: [x]}\n",
+            "mine.yaml:8:1: `generation_kwargs` is not supported yet",
+        ),
+        (
+            "filter_list: [{name: x}]\n",
+            "mine.yaml:8:1: `filter_list` is not supported yet",
+        ),
+        (
+            "repeats: 4\n",
+            "mine.yaml:8:10: `repeats: 4` is not supported yet",
+        ),
+        (
+            "metric_list: [{metric: exact_match}]\n",
+            "mine.yaml:8:15: metric `exact_match` is not supported yet",
+        ),
+        (
+            "metric_list: [{metric: acc_nrm}]\n",
+            "mine.yaml:8:15: unknown metric `acc_nrm` (did you mean `acc_norm`?)",
+        ),
+        (
+            "metric_list: [{metric: perplexity}]\n",
+            "mine.yaml:8:15: metric `perplexity` does not fit the output_type, which has acc, acc_norm, acc_bytes",
+        ),
+        (
+            "fewshot_config: {fewshot_indices: [1]}\n",
+            "mine.yaml:8:18: `fewshot_indices` is not supported yet; write the examples into samples",
+        ),
+    ] {
+        assert_eq!(error_with(lines), message);
+    }
+    let generate = RIGHT.replace("multiple_choice", "generate_until");
+    let folder = folder(&[("mine.yaml", &generate)]);
+    assert_eq!(
+        resolve(folder.path(), "mine").unwrap_err(),
+        "mine.yaml:4:14: `output_type: generate_until` is not supported yet; supported are multiple_choice and loglikelihood"
+    );
+}
+
+#[test]
+fn null_turns_a_key_off_and_what_is_inert_upstream_is_accepted() {
+    let lines = "process_docs: null\nfilter_list:\nunsafe_code: false\nrepeats: 1\nshould_decontaminate: true\n\
+                 doc_to_decontamination_query: '{{x}}'\n";
+    let folder = folder(&[("mine.yaml", &format!("{RIGHT}{lines}"))]);
+    assert!(resolve(folder.path(), "mine").unwrap()[0].should_decontaminate);
+}
+
+#[test]
+fn a_broken_file_breaks_nothing_else() {
+    let folder = folder(&[
+        ("mine.yaml", RIGHT),
+        ("broken.yaml", "task: broken\n  x: [\n"),
+    ]);
+    assert!(resolve(folder.path(), "mine").is_ok());
+    assert!(
+        resolve(folder.path(), "broken")
+            .unwrap_err()
+            .starts_with("task `broken` cannot be used: broken.yaml:2:")
+    );
+    let library = TaskLibrary::open(&[folder.path().to_owned()]).unwrap();
+    assert_eq!(library.broken().count(), 1);
+}
+
+#[test]
+fn names_are_tasks_tags_groups_patterns_and_files() {
+    let named = |name: &str, extra: &str| RIGHT.replace("mine", name) + extra;
+    let folder = folder(&[
+        ("a.yaml", &named("arc_a", "tag: [letters, first]\n")),
+        ("b.yaml", &named("arc_b", "tag: letters\n")),
+        ("c.yaml", &named("other", "")),
+        ("g.yaml", "group: everything\ntask: [inner, letters]\n"),
+        ("i.yaml", "group: inner\ntask: other\n"),
+        ("r.yaml", "group: round\ntask: [round]\n"),
+        ("m.yaml", "group: lost\ntask:\n  - arc_c\n"),
+    ]);
+    let names = |name: &str| {
+        resolve(folder.path(), name)
+            .map(|specs| specs.into_iter().map(|spec| spec.task).collect::<Vec<_>>())
+    };
+    assert_eq!(names("letters").unwrap(), ["arc_a", "arc_b"]);
+    assert_eq!(names("everything").unwrap(), ["other", "arc_a", "arc_b"]);
+    assert_eq!(names("arc_[!a]").unwrap(), ["arc_b"]);
+    assert_eq!(
+        names(folder.path().join("c.yaml").to_str().unwrap()).unwrap(),
+        ["other"]
+    );
+    assert_eq!(
+        names("arc_ab").unwrap_err(),
+        "unknown task `arc_ab` (did you mean `arc_a`?); `harness tasks list` shows all"
+    );
+    assert!(names("zzz*").unwrap_err().contains("no name matches"));
+    assert!(
+        names("round")
+            .unwrap_err()
+            .contains("r.yaml:1:8: group `round`: it contains itself")
+    );
+    assert_eq!(
+        names("lost").unwrap_err(),
+        "m.yaml:3:5: group `lost`: unknown member `arc_c` (did you mean `arc_a`?)"
+    );
+}
