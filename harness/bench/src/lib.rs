@@ -20,4 +20,4 @@ pub use answers::{AnswerKnowledge, AnswerSet, Estimate, TextPair};
 pub use error::{BenchError, Result};
 pub use evaluate::{Evaluation, evaluate};
 pub use event::{Event, Observer};
-pub use run_directory::RunDirectory;
+pub use run_directory::{RunDirectory, sha256_hex};

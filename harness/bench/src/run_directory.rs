@@ -1,5 +1,6 @@
 //! A run's directory: records that are written whole or not at all, and stages that are not repeated when they are done.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -105,13 +106,15 @@ pub(crate) fn write_atomically(file: &Path, contents: &[u8]) -> Result<()> {
 /// A hash of a value's JSON.
 fn key(inputs: &impl Serialize) -> String {
     let text = serde_json::to_vec(inputs).unwrap_or_default();
-    digest(&text)
+    sha256_hex(&text)
 }
 
 /// SHA-256 in hexadecimal.
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }

@@ -27,6 +27,18 @@ pub struct Measurement {
     pub relearning: RelearnCurve,
 }
 
+impl Measurement {
+    /// A row of this measurement.
+    pub(crate) fn into_entry(self, name: &str, kind: RowKind, cost: Option<Cost>) -> Entry {
+        Entry {
+            name: name.to_owned(),
+            kind,
+            outcome: Outcome::Measured(Box::new(self)),
+            cost,
+        }
+    }
+}
+
 /// One utility task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UtilityScore {

@@ -66,10 +66,14 @@ fn is_refusal(error: &anyhow::Error) -> bool {
 
 fn bench_refuses(error: &BenchError) -> bool {
     match error {
-        BenchError::Request(_) | BenchError::Method(_) | BenchError::Task(_) => true,
-        BenchError::Model(error) => model_refuses(error),
-        BenchError::Engine(EngineError::Model(error)) => model_refuses(error),
-        BenchError::Engine(_) => true,
+        BenchError::Model(error) | BenchError::Engine(EngineError::Model(error)) => {
+            model_refuses(error)
+        }
+        BenchError::Request(_)
+        | BenchError::Method(_)
+        | BenchError::Task(_)
+        | BenchError::Engine(_)
+        | BenchError::Host(_) => true,
         _ => false,
     }
 }

@@ -1,5 +1,11 @@
 //! Loglikelihoods against what lm-eval recorded with SmolLM2-135M in f32. `HARNESS_SMOLLM2` names the model directory
 //! (`../shared/bin/get-smollm2` makes one), `HARNESS_GOLDEN` the recordings.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "tests may panic and print"
+)]
 
 use std::path::{Path, PathBuf};
 

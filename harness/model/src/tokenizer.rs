@@ -17,7 +17,7 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads tokenizer.json, and the BOS and EOS tokens from tokenizer_config.json or else config.json.
+    /// Reads tokenizer.json, and the BOS and EOS tokens from `tokenizer_config.json` or else config.json.
     ///
     /// # Errors
     /// When tokenizer.json is missing or malformed.

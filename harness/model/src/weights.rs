@@ -135,8 +135,14 @@ impl Weights {
             })
             .collect::<Result<Vec<_>>>()?;
         let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        // The library makes its file unreadable to others; a model file gets the permissions of any new file.
+        let permissions = std::fs::File::create(file)
+            .and_then(|created| created.metadata())
+            .map_err(io(file))?
+            .permissions();
         safetensors::serialize_to_file(views, Some(metadata), file)
-            .map_err(|error| bad_file(file, error))
+            .map_err(|error| bad_file(file, error))?;
+        std::fs::set_permissions(file, permissions).map_err(io(file))
     }
 }
 

@@ -1,4 +1,10 @@
 //! The decoder against models and numbers that transformers made: `HARNESS_MODELS`, by default `../shared/models`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "tests may panic and print"
+)]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -40,7 +46,7 @@ fn goldens() -> Vec<Golden> {
     {
         match read_spec(&directory) {
             Err(ModelError::Unsupported { setting, .. }) => {
-                eprintln!("not supported: {} ({setting})", directory.display())
+                eprintln!("not supported: {} ({setting})", directory.display());
             }
             Err(error) => panic!("{error}"),
             Ok(_) => goldens.push(Golden {

@@ -1,4 +1,10 @@
 //! Gradients of every trainable weight against finite differences of the loss, on a model with every part there is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "tests may panic and print"
+)]
 
 use std::collections::BTreeMap;
 

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use harness_bench::Evaluation;
+use harness_bench::{Evaluation, sha256_hex};
 use harness_task::TaskSpec;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::samples::document_hashes;
 
@@ -44,7 +43,7 @@ pub struct EvalRun {
     pub tasks: Vec<ScoredTask>,
     /// `--limit` as given.
     pub limit: Option<f64>,
-    /// Seeds of Python, NumPy, torch and the few-shot sampler; only the last one has an effect here.
+    /// Seeds of Python, `NumPy`, torch and the few-shot sampler; only the last one has an effect here.
     pub seeds: [Option<u64>; 4],
     /// Start, in seconds since 1970.
     pub started_unix_seconds: f64,
@@ -205,9 +204,5 @@ fn task_hash(task: &ScoredTask) -> String {
         .iter()
         .flat_map(document_hashes)
         .collect();
-    hex(&Sha256::digest(all))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex(all.as_bytes())
 }

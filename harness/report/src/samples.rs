@@ -1,16 +1,14 @@
 //! Per-document records as lm-eval writes them to `samples_<task>_<time>.jsonl`: one line a document.
 
+use harness_bench::sha256_hex;
 use harness_task::{Request, Response, Sample, python_str};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
-
-use crate::eval_results::hex;
 
 /// The file's contents.
 pub fn samples_jsonl(samples: &[Sample]) -> String {
     samples
         .iter()
-        .map(|sample| format!("{}\n", line(sample)))
+        .map(|sample| line(sample).to_string() + "\n")
         .collect()
 }
 
@@ -77,7 +75,7 @@ fn response(response: &Response) -> Value {
 
 /// Hashes of the document (as indented JSON), of the first prompt and of the target, in hexadecimal.
 pub(crate) fn document_hashes(sample: &Sample) -> [String; 3] {
-    let sha256 = |text: &str| hex(&Sha256::digest(text));
+    let sha256 = |text: &str| sha256_hex(text.as_bytes());
     let document = format!("{:#}", Value::from(sample.document.clone()));
     let prompt = sample
         .requests

@@ -11,19 +11,21 @@ const BAR_CELLS: usize = 10;
 
 /// The table, the bars and the ranking.
 pub fn scorecard_text(card: &Scorecard) -> String {
-    let mut text = format!("Scorecard: forget {}, seed {}\n\n", card.forget, card.seed);
-    text.push_str(&measurements(card).plain());
-    text.push('\n');
-    text.push_str(&standings(card).plain());
-    for row in &card.rows {
-        if let Outcome::Failed(reason) = &row.entry.outcome {
-            text.push_str(&format!("\n{} failed: {reason}", row.entry.name));
-        }
-    }
-    text.push('\n');
-    text.push_str(&ranking(card));
-    text.push_str(LEGEND);
-    text
+    let failures = card.rows.iter().map(|row| match &row.entry.outcome {
+        Outcome::Failed(reason) => format!("{} failed: {reason}\n", row.entry.name),
+        Outcome::Measured(_) => String::new(),
+    });
+    [
+        format!("Scorecard: forget {}, seed {}\n\n", card.forget, card.seed),
+        measurements(card).plain(),
+        "\n".to_owned(),
+        standings(card).plain(),
+        failures.collect(),
+        "\n".to_owned(),
+        ranking(card),
+        LEGEND.to_owned(),
+    ]
+    .concat()
 }
 
 const LEGEND: &str = "
@@ -57,7 +59,7 @@ fn measurements(card: &Scorecard) -> Table {
     for row in &card.rows {
         let mut cells = vec![row.entry.name.clone()];
         match measured(row) {
-            None => cells.extend((0..3 + tasks.len() + 1).map(|_| "failed".to_owned())),
+            None => cells.extend((0..=(3 + tasks.len())).map(|_| "failed".to_owned())),
             Some(m) => {
                 let knowledge = [
                     m.forget.extraction_strength,
@@ -127,6 +129,8 @@ fn estimate(estimate: Estimate) -> String {
 /// A share as a bar and a number; the bar stops at its ends, the number does not.
 fn with_bar(share: f64, mark: &str) -> String {
     let filled = (share.clamp(0.0, 1.0) * BAR_CELLS as f64).round() as usize;
+    // Rounded first, so that a hair below zero does not print as −0.00.
+    let share = (share * 100.0).round() / 100.0 + 0.0;
     format!(
         "{}{} {share:5.2}{mark}",
         "█".repeat(filled),

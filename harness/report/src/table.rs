@@ -9,6 +9,11 @@ pub enum Align {
     Right,
 }
 
+/// Markdown wants three dashes under every header.
+const LEAST_MARKDOWN_WIDTH: usize = 3;
+/// Rules go no further than this: long texts in the last column do.
+const LONGEST_RULE: usize = 110;
+
 /// Cells under headers.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
@@ -34,17 +39,21 @@ impl Table {
         self.rows.push(cells);
     }
 
-    fn widths(&self) -> Vec<usize> {
+    /// What each column needs, and at least `least`.
+    fn widths(&self, least: usize) -> Vec<usize> {
         let column = |i: usize| {
             let cells = self.rows.iter().map(|row| width(&row[i]));
-            cells.chain([width(&self.headers[i].0)]).max().unwrap_or(0)
+            cells
+                .chain([width(&self.headers[i].0), least])
+                .max()
+                .unwrap_or(0)
         };
         (0..self.headers.len()).map(column).collect()
     }
 
     /// Pipes and dashes, headers centred: the form of lm-eval's tables.
     pub fn markdown(&self) -> String {
-        let widths = self.widths();
+        let widths = self.widths(LEAST_MARKDOWN_WIDTH);
         let line = |cells: Vec<String>| format!("|{}|\n", cells.join("|"));
         let columns = || self.headers.iter().zip(&widths);
         let header = columns()
@@ -67,7 +76,7 @@ impl Table {
 
     /// Two spaces between columns and a rule under the headers: for terminals.
     pub fn plain(&self) -> String {
-        let widths = self.widths();
+        let widths = self.widths(0);
         let align = |i: usize| self.headers[i].1;
         let line = |cells: Vec<&str>| {
             let padded: Vec<String> = cells
@@ -79,7 +88,8 @@ impl Table {
         };
         let total = widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
         let mut text = line(self.headers.iter().map(|(name, _)| name.as_str()).collect());
-        text.push_str(&format!("{}\n", "─".repeat(total)));
+        text.push_str(&"─".repeat(total.min(LONGEST_RULE)));
+        text.push('\n');
         for row in &self.rows {
             text.push_str(&line(row.iter().map(String::as_str).collect()));
         }

@@ -225,7 +225,7 @@ fn follow(mut worker: Worker, staging: &Path, observer: &mut Observer) -> Result
                 steps.push(step);
             }
             Some(WorkerEvent::Message { text }) => {
-                observer(Event::Message(format!("{}: {text}", worker.name())))
+                observer(Event::Message(format!("{}: {text}", worker.name())));
             }
             Some(WorkerEvent::Started | WorkerEvent::Described(_)) => {}
             Some(WorkerEvent::Finished) => return Ok(steps),

@@ -101,7 +101,7 @@ impl Reference {
 impl Unlearning {
     pub(super) fn new(
         job: &UnlearnJob,
-        model: Model,
+        model: &Model,
         instance: MethodInstance,
         needs: &dyn Fn(Need) -> bool,
     ) -> Result<Self> {
@@ -111,22 +111,24 @@ impl Unlearning {
             AnswerSet::new(&job.forget_task, &job.forget, &encoder)?,
             seed,
         );
-        let retain = match needs(Need::Retain) {
-            true => Some(RoleData::new(
+        let retain = if needs(Need::Retain) {
+            Some(RoleData::new(
                 AnswerSet::new(&job.retain_task, &job.retain, &encoder)?,
                 seed ^ RETAIN_STREAM,
-            )),
-            false => None,
+            ))
+        } else {
+            None
         };
         let (weights, variables) = model.weights.trainable()?;
         let decoder = Decoder::new(model.spec.clone(), &weights)?;
-        let reference = match needs(Need::Reference) {
-            true => Some(Reference {
+        let reference = if needs(Need::Reference) {
+            Some(Reference {
                 decoder: model.decoder()?,
                 known: RefCell::default(),
                 tokens: Cell::new(0),
-            }),
-            false => None,
+            })
+        } else {
+            None
         };
         let options = AdamWOptions {
             weight_decay: job.training.weight_decay,
@@ -205,7 +207,7 @@ impl Unlearning {
     fn data(&self, role: Role) -> Result<&RoleData> {
         let found = match role {
             Role::Forget => Some(&self.forget),
-            _ => self.retain.as_ref(),
+            Role::Retain => self.retain.as_ref(),
         };
         found.ok_or_else(|| {
             BenchError::Request(format!("there is no {} set in this run", role.name()))

@@ -112,7 +112,7 @@ fn prepare(job: &UnlearnJob) -> Result<Unlearning> {
     let method = LoadedMethod::open(&job.library)?;
     let instance = method.create(&job.options)?;
     let model = Model::open(&job.model, &Device::Cpu)?;
-    Unlearning::new(job, model, instance, &|need| {
+    Unlearning::new(job, &model, instance, &|need| {
         method.description().needs(need)
     })
 }

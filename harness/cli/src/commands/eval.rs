@@ -32,7 +32,7 @@ pub(crate) struct Eval {
     #[arg(long, short = 'f', value_name = "N")]
     num_fewshot: Option<usize>,
     /// Documents a task: a count, or below 1 a share
-    #[arg(long, short = 'L', value_name = "N")]
+    #[arg(long, short = 'L', value_name = "N", allow_negative_numbers = true)]
     limit: Option<f64>,
     /// Folder for the results, or a .json file
     #[arg(long, short = 'o', value_name = "PATH")]

@@ -36,13 +36,18 @@ pub(crate) struct Relearn {
     #[arg(long, value_name = "N", default_value_t = 3)]
     batch_size: usize,
     /// Learning rate of AdamW, constant
-    #[arg(long, value_name = "X", default_value_t = 1e-5)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 1e-5,
+        allow_negative_numbers = true
+    )]
     lr: f64,
     /// Steps after which the attacker gives up
     #[arg(long, value_name = "N", default_value_t = 200)]
     max_steps: usize,
     /// Forget documents to use: a count, or below 1 a share
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     limit: Option<f64>,
     /// Seed of the order of documents
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -47,7 +47,12 @@ pub(crate) struct Unlearn {
     #[arg(long, value_name = "N", default_value_t = 4)]
     batch_size: usize,
     /// Peak learning rate of AdamW
-    #[arg(long, value_name = "X", default_value_t = 1e-5)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 1e-5,
+        allow_negative_numbers = true
+    )]
     lr: f64,
     /// Steps over which the learning rate rises from zero
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -62,7 +67,7 @@ pub(crate) struct Unlearn {
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     max_grad_norm: f64,
     /// Forget documents to use: a count, or below 1 a share
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     limit: Option<f64>,
     /// Seed of the order of documents
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -96,7 +101,7 @@ impl Unlearn {
             unit: "steps",
         });
         let summary = run(&worker()?, job, &self.output_path, &mut |event| {
-            terminal.show(event)
+            terminal.show(event);
         });
         if summary.is_err() {
             terminal.show(Event::StageFinished {

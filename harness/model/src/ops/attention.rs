@@ -23,7 +23,7 @@ struct Attention {
     rows: usize,
 }
 
-/// One argument [rows, heads · head_dim] of the operation.
+/// One argument `[rows, heads · head_dim]` of the operation.
 #[derive(Clone, Copy)]
 struct Heads<'a> {
     storage: &'a CpuStorage,
@@ -50,7 +50,7 @@ impl<'a> Heads<'a> {
         Matrix::rows(self.storage, offset, rows.len(), columns.len(), self.width)
     }
 
-    /// Columns `columns` of `rows` as contiguous rows of `head_dim`: [rows · heads in columns, head_dim].
+    /// Columns `columns` of `rows` as contiguous rows of `head_dim`: `[rows · heads in columns, head_dim]`.
     fn gather(&self, rows: &Range<usize>, columns: &Range<usize>) -> CpuStorage {
         let row =
             |r: usize| &self.values[r * self.width + columns.start..r * self.width + columns.end];
@@ -126,7 +126,7 @@ impl Attention {
         scores[last][row * widths[last] + own..(row + 1) * widths[last]].fill(0.0);
     }
 
-    /// The output columns of one key-value head's queries: [rows, group · head_dim].
+    /// The output columns of one key-value head's queries: `[rows, group · head_dim]`.
     fn forward_head(&self, q: Heads, k: Heads, v: Heads, kv_head: usize) -> Result<Vec<f32>> {
         let width = self.group * self.head_dim;
         let mut out = vec![0f32; self.rows * width];
@@ -143,7 +143,7 @@ impl Attention {
         Ok(out)
     }
 
-    /// Gradients of one key-value head: of its queries [rows, group · head_dim], its keys and its values [rows, head_dim].
+    /// Gradients of one key-value head: of its queries `[rows, group · head_dim]`, its keys and its values `[rows, head_dim]`.
     fn backward_head(
         &self,
         q: Heads,
@@ -257,7 +257,7 @@ fn add(sum: &mut [f32], part: &[f32]) {
     wide(|| {
         sum.iter_mut()
             .zip(part)
-            .for_each(|(sum, part)| *sum += part)
+            .for_each(|(sum, part)| *sum += part);
     });
 }
 
@@ -297,8 +297,8 @@ impl CustomOp3 for Attention {
     }
 }
 
-/// Attention of q [rows, heads · head_dim] over k and v [rows, kv_heads · head_dim], f32, with the visibility of `blocks`
-/// (which cover the rows in order) → [rows, heads · head_dim].
+/// Attention of q `[rows, heads · head_dim]` over k and v `[rows, kv_heads · head_dim]`, f32, with the visibility of `blocks`
+/// (which cover the rows in order) → `[rows, heads · head_dim]`.
 ///
 /// # Errors
 /// When widths are no multiples of `head_dim`, heads are no multiple of key-value heads, or a tensor is not contiguous f32 on the CPU.

@@ -86,7 +86,7 @@ impl CustomOp1 for Rotary {
     }
 }
 
-/// Rotates every head of x [rows, heads · head_dim] (f32) by the angles of its row; the whole head takes part.
+/// Rotates every head of x `[rows, heads · head_dim]` (f32) by the angles of its row; the whole head takes part.
 ///
 /// # Errors
 /// When the row count or head size does not fit the table, or x is not contiguous f32 on the CPU.

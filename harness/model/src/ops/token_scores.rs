@@ -123,9 +123,9 @@ impl TokenLogprobs {
                     logits.chunks_mut(head.vocabulary).zip(targets).enumerate()
                 {
                     let (normaliser, scale) = (log_sum_exp(logits), dlogprobs[start + i]);
-                    logits
-                        .iter_mut()
-                        .for_each(|x| *x = -scale * exp(*x - normaliser));
+                    for logit in logits.iter_mut() {
+                        *logit = -scale * exp(*logit - normaliser);
+                    }
                     logits[target as usize] += scale;
                 }
             });
@@ -139,7 +139,7 @@ impl TokenLogprobs {
                 dweight
                     .iter_mut()
                     .zip(&piece)
-                    .for_each(|(sum, part)| *sum += part)
+                    .for_each(|(sum, part)| *sum += part);
             });
         }
         Ok((dhidden, dweight))

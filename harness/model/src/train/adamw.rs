@@ -148,7 +148,7 @@ struct Moment {
     squared: bool,
 }
 
-/// w ← keep·w − rate·m / (√v·inverse_bias2 + ε).
+/// w ← keep·w − rate·m / (√v / √(1 − β₂ᵗ) + ε).
 struct Update {
     keep: f32,
     rate: f32,

@@ -1,0 +1,17 @@
+//! The binary as a user runs it: on a model of a few thousand weights that the tests make themselves.
+//!
+//! Libraries are taken from where `cargo test` puts them, so nothing has to be built beforehand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "tests may panic and print"
+)]
+
+mod demo;
+mod eval;
+mod faults;
+mod mistakes;
+mod relearn;
+mod unlearn;
+mod world;
