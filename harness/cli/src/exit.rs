@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use harness_bench::BenchError;
 use harness_engine::EngineError;
 use harness_model::ModelError;
+use harness_task::TaskError;
 
 /// A request that makes no sense.
 #[derive(Debug)]
@@ -24,7 +25,8 @@ pub(crate) fn code(outcome: anyhow::Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            print_error(&format!("{error:#}"));
+            // Every error of ours names its cause itself.
+            print_error(&error.to_string());
             if is_refusal(&error) {
                 ExitCode::from(2)
             } else {
@@ -50,7 +52,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn is_refusal(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<Refused>()
-            || cause.is::<harness_task::TaskError>()
+            || cause.downcast_ref::<TaskError>().is_some_and(task_refuses)
             || cause.is::<harness_host::HostError>()
             || cause
                 .downcast_ref::<BenchError>()
@@ -69,13 +71,18 @@ fn bench_refuses(error: &BenchError) -> bool {
         BenchError::Model(error) | BenchError::Engine(EngineError::Model(error)) => {
             model_refuses(error)
         }
+        BenchError::Task(error) => task_refuses(error),
         BenchError::Request(_)
         | BenchError::Method(_)
-        | BenchError::Task(_)
         | BenchError::Engine(_)
         | BenchError::Host(_) => true,
         _ => false,
     }
+}
+
+/// A score that is no number is the model's fault, not the request's.
+fn task_refuses(error: &TaskError) -> bool {
+    !matches!(error, TaskError::Score { .. } | TaskError::Aggregate { .. })
 }
 
 fn model_refuses(error: &ModelError) -> bool {

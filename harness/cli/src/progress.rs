@@ -1,11 +1,12 @@
 //! Progress on a terminal: a bar with rate and time left. Nothing is drawn where standard error is no terminal.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use harness_bench::Event;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-const COUNTED: &str = "{prefix:<26.bold} {bar:24} {pos}/{len} {msg}  {per_sec}, {eta} left";
+const COUNTED: &str = "{prefix:<26.bold} {bar:24} {pos}/{len} {msg}  {rate}, {eta} left";
 const UNCOUNTED: &str = "{prefix:<26.bold} {spinner} {msg}";
 
 /// Shows what an experiment reports.
@@ -51,7 +52,6 @@ impl Terminal {
                 bar.prefix(),
                 bar.elapsed().as_secs_f64()
             );
-            bar.suspend(|| {});
             bar.println(line);
             bar.finish_and_clear();
         }
@@ -68,7 +68,12 @@ impl Terminal {
 }
 
 fn style(template: &str) -> ProgressStyle {
+    let rate = |state: &ProgressState, out: &mut dyn Write| {
+        // Nobody can do anything about a bar that cannot be written to.
+        let _ = write!(out, "{:.1}/s", state.per_sec());
+    };
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", rate)
         .progress_chars("━╸ ")
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use crate::error::listing;
 use crate::source::{file_name, subfolders};
-use crate::suggestion::nearest_hint;
 use crate::{DataError, Split, csv_table, json_rows, parquet_rows};
 
 /// File formats, best first: where a split is there in several, the first is read.
@@ -101,7 +100,7 @@ impl Folder {
             path: dataset.to_owned(),
             split: split.to_owned(),
             place: self.path.display().to_string(),
-            hint: nearest_hint(split, known.iter().copied()),
+            hint: harness_spelling::hint(split, known.iter().copied()),
             available: listing(known),
         })
     }
@@ -191,7 +190,7 @@ fn config_missing(dataset: &str, root: &Path, config: Option<&str>) -> DataError
         folder: root.to_owned(),
         available: listing(names()),
         hint: config
-            .map(|name| nearest_hint(name, names()))
+            .map(|name| harness_spelling::hint(name, names()))
             .unwrap_or_default(),
     }
 }

@@ -7,13 +7,11 @@ mod json_rows;
 mod layout;
 mod parquet_rows;
 mod source;
-mod suggestion;
 
 use std::path::PathBuf;
 
 pub use error::DataError;
 pub use source::DataSource;
-pub use suggestion::nearest_hint;
 
 /// One row of a data set: column name to value, in the order of the columns.
 pub type Document = serde_json::Map<String, serde_json::Value>;

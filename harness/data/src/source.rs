@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::error::listing;
 use crate::layout::{Folder, read_files};
-use crate::suggestion::nearest_hint;
 use crate::{DataError, DataFiles, DatasetRef, Split};
 
 /// Names of `dataset_path` that mean "read these files", as in Hugging Face's library.
@@ -54,7 +53,7 @@ impl DataSource {
         Err(DataError::DatasetNotFound {
             path: dataset.path.clone(),
             searched: paths(&candidates),
-            hint: nearest_hint(&dataset.path, known.iter().map(String::as_str)),
+            hint: harness_spelling::hint(&dataset.path, known.iter().map(String::as_str)),
         })
     }
 
@@ -146,7 +145,7 @@ fn builder_split_missing(dataset: &DatasetRef, split: &str, known: &[&str]) -> D
         split: split.to_owned(),
         place: "data_files".to_owned(),
         available: listing(known.iter().copied()),
-        hint: nearest_hint(split, known.iter().copied()),
+        hint: harness_spelling::hint(split, known.iter().copied()),
     }
 }
 

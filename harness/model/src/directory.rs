@@ -168,12 +168,12 @@ fn nearest_sibling(path: &Path) -> Option<PathBuf> {
     } else {
         parent
     };
-    let siblings = std::fs::read_dir(listed)
+    let siblings: Vec<String> = std::fs::read_dir(listed)
         .ok()?
         .flatten()
-        .filter(|entry| entry.path().is_dir());
-    let near = siblings.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let near = near.map(|other| (strsim::damerau_levenshtein(&name, &other), other));
-    let (distance, other) = near.min()?;
-    (distance <= name.len().div_ceil(3)).then(|| parent.join(other))
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    let near = harness_spelling::nearest(&name, siblings.iter().map(String::as_str))?;
+    Some(parent.join(near))
 }

@@ -51,7 +51,7 @@ pub enum ModelError {
     #[error("{0}")]
     BadInput(String),
     /// The tensor library failed.
-    #[error(transparent)]
+    #[error("{}", first_line(.0))]
     Tensor(#[from] candle_core::Error),
 }
 
@@ -68,4 +68,10 @@ pub(crate) fn bad_file(path: &std::path::Path, problem: impl std::fmt::Display) 
         path: path.to_owned(),
         problem: problem.to_string(),
     }
+}
+
+/// A tensor error without the backtrace that the environment may ask for.
+pub(crate) fn first_line(error: &candle_core::Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
 }

@@ -7,7 +7,7 @@ use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor, Var};
 use harness_metric::PythonRandom;
 
-use crate::error::{ModelError, Result, bad_file, io};
+use crate::error::{ModelError, Result, bad_file, first_line, io};
 use crate::spec::DecoderSpec;
 
 const INDEX: &str = "model.safetensors.index.json";
@@ -33,7 +33,13 @@ impl Weights {
         // memory-mapped file, whoever truncates them in that moment ends the process.
         #[allow(unsafe_code, reason = "memory-mapped files")]
         let mapped = unsafe { MmapedSafetensors::multi(&files) };
-        let mapped = mapped.map_err(|error| bad_file(&files[0], error))?;
+        let mapped = mapped.map_err(|error| {
+            let problem = format!(
+                "damaged or cut short ({}); download it again",
+                first_line(&error)
+            );
+            bad_file(&files[0], problem)
+        })?;
         let mut tensors = BTreeMap::new();
         for (name, shape) in spec.weight_shapes() {
             let view = mapped

@@ -137,9 +137,9 @@ fn batches_of_any_size_give_the_same_hidden_states() {
     let long: Vec<u32> = (0..200).map(|i| i * 3 % 23).collect();
     let last = |before: &[&[u32]]| {
         let mut batch = PackedBatch::new();
-        before
-            .iter()
-            .for_each(|sequence| drop(batch.push(sequence)));
+        for sequence in before {
+            batch.push(sequence);
+        }
         let rows = batch.push(&long);
         decoder
             .hidden(&batch)

@@ -62,7 +62,7 @@ pub fn results_json(run: &EvalRun) -> Value {
     };
     let mut results = json!({
         "results": by_task(&metrics),
-        "group_subtasks": by_task(&|_| json!([])),
+        "group_subtasks": {},
         "configs": by_task(&|task| config(task)),
         "versions": by_task(&|task| version(task)),
         "n-shot": by_task(&|task| task.num_fewshot.into()),

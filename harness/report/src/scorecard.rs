@@ -104,7 +104,7 @@ fn standings(card: &Scorecard) -> Table {
                 if standing.over_forgotten { "!" } else { "" },
             ),
             with_bar(standing.utility, ""),
-            format!("{:.2}", standing.worst_utility),
+            format!("{:.3}", standing.worst_utility),
             relearn_ratio(row, &standing),
             standing.cost_share.map_or("–".into(), percent),
         ]);
@@ -130,9 +130,9 @@ fn estimate(estimate: Estimate) -> String {
 fn with_bar(share: f64, mark: &str) -> String {
     let filled = (share.clamp(0.0, 1.0) * BAR_CELLS as f64).round() as usize;
     // Rounded first, so that a hair below zero does not print as −0.00.
-    let share = (share * 100.0).round() / 100.0 + 0.0;
+    let share = (share * 1000.0).round() / 1000.0 + 0.0;
     format!(
-        "{}{} {share:5.2}{mark}",
+        "{}{} {share:6.3}{mark}",
         "█".repeat(filled),
         "░".repeat(BAR_CELLS - filled)
     )
@@ -158,7 +158,7 @@ fn ranking(card: &Scorecard) -> String {
         .count();
     match card.ranking.first() {
         Some(best) => format!(
-            "Most forgotten of the {} of {methods} methods that keep U ≥ {UTILITY_BOUND}: {best}\n",
+            "{} of {methods} methods with U ≥ {UTILITY_BOUND}; the most forgotten among them: {best}\n",
             card.ranking.len()
         ),
         None => format!("None of the {methods} methods keeps U ≥ {UTILITY_BOUND}\n"),

@@ -12,7 +12,7 @@ pub enum Align {
 /// Markdown wants three dashes under every header.
 const LEAST_MARKDOWN_WIDTH: usize = 3;
 /// Rules go no further than this: long texts in the last column do.
-const LONGEST_RULE: usize = 110;
+const LONGEST_RULE: usize = 130;
 
 /// Cells under headers.
 #[derive(Clone, Debug, Default)]

@@ -49,6 +49,20 @@ fn the_right_task_is_right() {
 }
 
 #[test]
+fn an_unknown_tag_is_no_text() {
+    assert_eq!(
+        error_with("description: !include text\n"),
+        "mine.yaml:8:14: `description` has the unknown tag `!include`"
+    );
+}
+
+#[test]
+fn no_metrics_are_no_default_metrics() {
+    let error = error_with("metric_list: []\n");
+    assert!(error.contains("metric_list is empty"), "{error}");
+}
+
+#[test]
 fn an_unknown_key_has_a_place_and_a_neighbour() {
     assert_eq!(
         error_with("num_fewshots: 3\n"),

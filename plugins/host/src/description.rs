@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::HostError;
-use crate::error::nearest;
 
 /// A method's description, as its library gives it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -177,7 +176,8 @@ impl MethodDescription {
             HostError::UnknownOption {
                 plugin: self.id.clone(),
                 option: name.to_owned(),
-                nearest: nearest(name, &known),
+                nearest: harness_spelling::nearest(name, known.iter().map(String::as_str))
+                    .map(str::to_owned),
                 known,
             }
         })

@@ -238,20 +238,6 @@ pub(crate) fn plain(error: &candle_core::Error) -> String {
     }
 }
 
-/// The candidate most similar to `name`, if one is similar at all.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a String>,
-) -> Option<String> {
-    let limit = (name.chars().count() / 3).max(2);
-    let distances = candidates.into_iter().map(|candidate| {
-        let distance = strsim::osa_distance(name, candidate);
-        (distance, candidate)
-    });
-    let closest = distances.filter(|&(distance, _)| distance <= limit).min();
-    closest.map(|(_, candidate)| candidate.clone())
-}
-
 fn suggestion(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
 }

@@ -6,8 +6,9 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::error::nearest;
-use crate::{HostError, LoadedMethod};
+use harness_spelling::nearest;
+
+use crate::{HostError, LoadedMethod, MethodDescription};
 
 /// What a library's name says between the platform's prefix and the method's id.
 const STEM: &str = "harness_method_";
@@ -45,7 +46,7 @@ impl MethodPath {
         let mut methods = self.list()?;
         methods.remove(method).ok_or_else(|| HostError::NotFound {
             name: method.to_owned(),
-            nearest: nearest(method, methods.keys()),
+            nearest: nearest(method, methods.keys().map(String::as_str)).map(str::to_owned),
             found: methods.into_keys().collect(),
             searched: self.folders.clone(),
         })
@@ -54,13 +55,23 @@ impl MethodPath {
     /// Finds and loads `method`. A library that was found by id must describe itself by that id.
     pub fn open(&self, method: &str) -> Result<LoadedMethod, HostError> {
         let loaded = LoadedMethod::open(&self.find(method)?)?;
-        if explicit_path(method).is_none() && loaded.description().id != method {
-            return Err(HostError::WrongId {
-                path: loaded.path().to_owned(),
-                id: loaded.description().id.clone(),
-            });
-        }
+        Self::check_id(method, loaded.path(), loaded.description())?;
         Ok(loaded)
+    }
+
+    /// Refuses a library that was found by id and describes itself by another.
+    pub fn check_id(
+        method: &str,
+        library: &Path,
+        description: &MethodDescription,
+    ) -> Result<(), HostError> {
+        if explicit_path(method).is_some() || description.id == method {
+            return Ok(());
+        }
+        Err(HostError::WrongId {
+            path: library.to_owned(),
+            id: description.id.clone(),
+        })
     }
 }
 

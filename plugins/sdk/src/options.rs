@@ -71,7 +71,7 @@ pub(crate) fn one_line(doc: &str) -> String {
 /// Declares a method's options: a struct whose documentation is the method's summary and whose fields are `name: type = default`, each documented.
 ///
 /// Types are `f64`, `i64`, `u64`, `bool` and `String`. The struct gets `Default`, a parser that refuses unknown names, and the
-/// description that `harness methods show` prints.
+/// description that `harness methods list` prints.
 ///
 /// ```
 /// harness_sdk::options! {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use candle_core::Device;
 use harness_model::Model;
 
+use super::measure::fingerprint;
 use super::pipeline::{Demo, DemoMethod};
 use super::world::{FORGET, RETAIN};
 use crate::error::{Result, io};
@@ -50,7 +51,9 @@ impl Demo<'_> {
         let stage = format!("unlearn-{}", method.id);
         let library = std::fs::read(&method.library).map_err(io(&method.library))?;
         let (forget, retain) = (&self.world.forget, &self.world.retain);
-        let inputs = (self.recipe, sha256_hex(&library), forget, retain);
+        let original =
+            fingerprint(&Model::open(&self.directory("original"), &Device::Cpu)?.weights)?;
+        let inputs = (self.recipe, original, sha256_hex(&library), forget, retain);
         if let Some(summary) = self.run.finished(&stage, &inputs)
             && output.is_dir()
         {

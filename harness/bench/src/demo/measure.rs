@@ -25,7 +25,12 @@ impl Demo<'_> {
         observer: &mut Observer,
     ) -> Result<Measurement> {
         let stage = format!("measure-{name}");
-        let inputs = (self.recipe, target_loss, fingerprint(weights)?);
+        let inputs = (
+            self.recipe,
+            &self.untrained,
+            target_loss,
+            fingerprint(weights)?,
+        );
         if let Some(measurement) = self.run.finished(&stage, &inputs) {
             return Ok(measurement);
         }
@@ -107,7 +112,7 @@ impl Demo<'_> {
 }
 
 /// A hash of all weights: a measurement belongs to these and no others.
-fn fingerprint(weights: &Weights) -> Result<String> {
+pub(super) fn fingerprint(weights: &Weights) -> Result<String> {
     let mut bytes = Vec::new();
     for (name, tensor) in weights.iter() {
         bytes.extend_from_slice(name.as_bytes());

@@ -20,7 +20,7 @@ use crate::answers::{AnswerSet, TextPair};
 use crate::error::{Result, io};
 use crate::event::{Event, Observer};
 use crate::finetune::FineTuner;
-use crate::run_directory::RunDirectory;
+use crate::run_directory::{RunDirectory, sha256_hex};
 use crate::scorecard::{Cost, RowKind, Scorecard};
 use crate::unlearn::WorkerCommand;
 
@@ -52,6 +52,8 @@ pub(super) struct Demo<'a> {
     pub(super) forget_paraphrased: AnswerSet,
     pub(super) spec: DecoderSpec,
     pub(super) tokenizer: Tokenizer,
+    /// Hash of the untrained model's config and tokenizer, on which every stage depends.
+    pub(super) untrained: String,
     pub(super) recipe: Recipe,
     pub(super) worker: &'a WorkerCommand,
 }
@@ -100,7 +102,13 @@ impl<'a> Demo<'a> {
         recipe: Recipe,
         worker: &'a WorkerCommand,
     ) -> Result<Self> {
-        let (spec, tokenizer) = write_untrained(&run.join("models/untrained"), &world.texts())?;
+        let directory = run.join("models/untrained");
+        let (spec, tokenizer) = write_untrained(&directory, &world.texts())?;
+        let read = |name| {
+            let file = directory.join(name);
+            std::fs::read(&file).map_err(io(&file))
+        };
+        let untrained = sha256_hex(&[read("config.json")?, read("tokenizer.json")?].concat());
         let encoder = Encoder::new(tokenizer.clone(), spec.max_positions);
         let answers = |pairs: &[TextPair]| AnswerSet::new(FORGET, pairs, &encoder);
         Ok(Self {
@@ -110,6 +118,7 @@ impl<'a> Demo<'a> {
             world,
             spec,
             tokenizer,
+            untrained,
             recipe,
             worker,
         })
@@ -131,7 +140,7 @@ impl<'a> Demo<'a> {
         pairs: &[TextPair],
         observer: &mut Observer,
     ) -> Result<(Weights, Cost)> {
-        let inputs = (self.recipe, pairs);
+        let inputs = (self.recipe, &self.untrained, pairs);
         if let Some(cost) = self.run.finished::<Cost>(name, &inputs)
             && let Ok(model) = Model::open(&self.directory(name), &Device::Cpu)
         {

@@ -9,5 +9,5 @@ mod training;
 mod worker;
 
 pub use job::{Job, StepRecord, TrainingOptions, UnlearnJob};
-pub use parent::{UnlearnSummary, WorkerCommand, describe, run};
+pub use parent::{UnlearnSummary, WorkerCommand, find_method, run};
 pub use worker::serve;

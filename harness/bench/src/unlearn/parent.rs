@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
-use harness_host::MethodDescription;
+use harness_host::{MethodDescription, MethodPath};
 use harness_model::{publish_directory, refuse_occupied, staging_path};
 use serde::{Deserialize, Serialize};
 
@@ -158,7 +158,7 @@ fn how_it_ended(status: ExitStatus) -> String {
 ///
 /// # Errors
 /// When the library is refused or crashes.
-pub fn describe(command: &WorkerCommand, library: &Path) -> Result<MethodDescription> {
+fn describe(command: &WorkerCommand, library: &Path) -> Result<MethodDescription> {
     let job = Job::Describe {
         library: library.to_owned(),
     };
@@ -169,6 +169,21 @@ pub fn describe(command: &WorkerCommand, library: &Path) -> Result<MethodDescrip
         Some(WorkerEvent::Failed { message, .. }) => Err(BenchError::Method(message)),
         Some(_) | None => Err(BenchError::Method(worker.obituary("while it was loaded"))),
     }
+}
+
+/// Finds a method on the search path and asks its library what it is, in a child process.
+///
+/// # Errors
+/// When it is not found, refused, crashes, or calls itself something else.
+pub fn find_method(
+    command: &WorkerCommand,
+    path: &MethodPath,
+    method: &str,
+) -> Result<(PathBuf, MethodDescription)> {
+    let library = path.find(method)?;
+    let description = describe(command, &library)?;
+    MethodPath::check_id(method, &library, &description)?;
+    Ok((library, description))
 }
 
 /// Runs `job` in a child process and turns its result into the model directory `output`, which must not be occupied.

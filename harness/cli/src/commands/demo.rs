@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use harness_bench::demo::{DemoMethod, DemoOptions};
-use harness_bench::unlearn::describe;
+use harness_bench::unlearn::find_method;
 use harness_bench::{RunDirectory, demo};
 use harness_data::DataSource;
 use harness_host::{MethodPath, Need};
@@ -46,12 +46,11 @@ impl Demo {
         let path = MethodPath::new(method_folders(&self.method_path));
         let mut methods = Vec::new();
         for id in METHODS {
-            let file = path.find(id)?;
-            let needs_retain = describe(&worker, &file)?.needs(Need::Retain);
+            let (library, description) = find_method(&worker, &path, id)?;
             methods.push(DemoMethod {
                 id: id.to_owned(),
-                library: file,
-                needs_retain,
+                library,
+                needs_retain: description.needs(Need::Retain),
             });
         }
         let run = RunDirectory::open(&self.output_path)?;

@@ -61,7 +61,7 @@ impl Eval {
         let options = RequestOptions {
             num_fewshot: self.num_fewshot,
             limit: limit(self.limit)?,
-            fewshot_seed: seeds(&self.seed)?[3].unwrap_or(1234),
+            fewshot_seed: self.fewshot_seed()?,
         };
         let device = device(&self.device)?;
         let directory = self.model_directory()?;
@@ -109,6 +109,16 @@ impl Eval {
             started_unix_seconds: started.as_secs_f64(),
             seconds: start.elapsed().as_secs_f64(),
         })
+    }
+
+    fn fewshot_seed(&self) -> Result<u64> {
+        let unset = || {
+            Refused(
+                "--seed None: few-shot examples drawn without a seed could never be drawn again"
+                    .into(),
+            )
+        };
+        seeds(&self.seed)?[3].ok_or_else(|| unset().into())
     }
 
     fn model_directory(&self) -> Result<PathBuf> {

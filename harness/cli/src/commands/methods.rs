@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use harness_bench::unlearn::describe;
+use harness_bench::unlearn::find_method;
 use harness_host::{MethodDescription, MethodPath, Need};
 use harness_report::{Align, Table};
 
@@ -40,16 +40,14 @@ impl Methods {
             ("Options", Align::Left),
             ("What it is", Align::Left),
         ]);
-        for (id, library) in MethodPath::new(method_folders(&method_path)).list()? {
-            table.push(match describe(&worker, &library) {
-                Ok(description) => row(&description),
-                Err(error) => vec![
-                    id,
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    format!("refused: {error}"),
-                ],
+        let path = MethodPath::new(method_folders(&method_path));
+        for id in path.list()?.into_keys() {
+            table.push(match find_method(&worker, &path, &id) {
+                Ok((_, description)) => row(&description),
+                Err(error) => [id, String::new(), String::new(), String::new()]
+                    .into_iter()
+                    .chain([format!("refused: {error}")])
+                    .collect(),
             });
         }
         print!("{}", table.plain());

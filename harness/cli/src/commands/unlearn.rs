@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use harness_bench::Event;
-use harness_bench::unlearn::{TrainingOptions, UnlearnJob, describe, run};
+use harness_bench::unlearn::{TrainingOptions, UnlearnJob, find_method, run};
 use harness_host::{MethodPath, Need};
 use harness_model::train::ScheduleKind;
 use harness_model::{Model, refuse_occupied};
@@ -126,8 +126,8 @@ impl Unlearn {
 
     /// Everything that can be wrong with the request is found here, before anything is computed.
     fn job(&self, training: TrainingOptions) -> Result<UnlearnJob> {
-        let library = MethodPath::new(method_folders(&self.method_path)).find(&self.method)?;
-        let description = describe(&worker()?, &library)?;
+        let path = MethodPath::new(method_folders(&self.method_path));
+        let (library, description) = find_method(&worker()?, &path, &self.method)?;
         let options = description.parse_settings(&self.settings)?;
         let tasks = self.tasks_and_data.library()?;
         let forget = self

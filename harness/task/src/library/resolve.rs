@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::index::{Definition, definition};
 use super::{Entry, Group, TaskLibrary, glob};
-use harness_data::nearest_hint;
 
 use crate::spec::task_spec;
 use crate::yaml::load_with_includes;
@@ -163,7 +162,7 @@ impl TaskLibrary {
         }
         TaskError::UnknownTask {
             name: name.to_owned(),
-            hint: nearest_hint(name, self.names()),
+            hint: harness_spelling::hint(name, self.names()),
         }
     }
 }

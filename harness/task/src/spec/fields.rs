@@ -4,7 +4,6 @@ use harness_data::DataFiles;
 use serde_json::{Map, Value};
 
 use super::FieldSource;
-use harness_data::nearest_hint;
 
 use crate::TaskError;
 use crate::yaml::{Mapping, Node, NodeValue};
@@ -67,7 +66,7 @@ pub(super) fn one_of<T: Copy>(node: &Node, key: &str, names: &[(&str, T)]) -> Re
         return Ok(*value);
     }
     let known: Vec<&str> = names.iter().map(|(known, _)| *known).collect();
-    let hint = nearest_hint(name, known.iter().copied());
+    let hint = harness_spelling::hint(name, known.iter().copied());
     let message = format!(
         "`{key}` has no value `{name}`{hint}; it takes {}",
         known.join(", ")

@@ -1,7 +1,5 @@
 //! The keys of the format: which exist, which are implemented; refuses the others by name and place.
 
-use harness_data::nearest_hint;
-
 use crate::TaskError;
 use crate::yaml::Mapping;
 
@@ -119,7 +117,7 @@ pub(super) fn check(mapping: &Mapping, keys: &Keys) -> Result<(), TaskError> {
             return Err(TaskError::UnknownKey {
                 at: at.clone(),
                 key: key.to_owned(),
-                hint: nearest_hint(key, known),
+                hint: harness_spelling::hint(key, known),
             });
         };
         if !node.is_null() && node.to_json() != false {

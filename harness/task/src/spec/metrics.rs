@@ -3,7 +3,6 @@
 
 use super::fields::{flag, one_of, present, text};
 use super::{Aggregation, Metric, MetricSpec, OutputType, keys};
-use harness_data::nearest_hint;
 
 use crate::TaskError;
 use crate::yaml::{Mapping, Node, NodeValue};
@@ -80,6 +79,11 @@ pub(super) fn metric_list(
     let NodeValue::Sequence(items) = &node.value else {
         return Err(node.wrong_type("metric_list", "a list of maps"));
     };
+    if items.is_empty() {
+        let message = "metric_list is empty: leave the key out for the default metrics".to_owned();
+        let at = node.at.clone();
+        return Err(TaskError::Yaml { at, message });
+    }
     let mut metrics: Vec<MetricSpec> = Vec::new();
     for item in items {
         let metric = metric_spec(item, output_type)?;
@@ -149,7 +153,7 @@ fn known_metric(name: &str, item: &Node) -> Result<Metric, TaskError> {
             instead: "",
         });
     }
-    let hint = nearest_hint(
+    let hint = harness_spelling::hint(
         name,
         METRICS
             .iter()

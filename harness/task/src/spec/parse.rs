@@ -15,7 +15,7 @@ use crate::yaml::{Mapping, Node, NodeValue, Position};
 /// On unknown keys, wrong types, missing keys, Python hooks, and everything that is not implemented.
 pub(crate) fn task_spec(mapping: &Mapping, file: &Path) -> Result<TaskSpec, TaskError> {
     let task = required(mapping, file, "task", text)?;
-    refuse_python(mapping, &task)?;
+    refuse_tags(mapping, &task)?;
     keys::check(mapping, &keys::TASK)?;
     refuse_values(mapping)?;
     let output_type = output_type(mapping, file)?;
@@ -143,16 +143,25 @@ fn required<T>(
     })
 }
 
-fn refuse_python(mapping: &Mapping, task: &str) -> Result<(), TaskError> {
+/// Refuses `!function`, and tags that no loader of the format knows.
+fn refuse_tags(mapping: &Mapping, task: &str) -> Result<(), TaskError> {
     for (key, _, node) in mapping.iter() {
-        if let Some(hook) = node.python_function() {
-            return Err(TaskError::PythonHook {
-                at: hook.at.clone(),
+        let Some(tagged) = node.first_tagged() else {
+            continue;
+        };
+        let at = tagged.at.clone();
+        return Err(match tagged.tag.as_deref().unwrap_or_default() {
+            "!function" => TaskError::PythonHook {
+                at,
                 task: task.to_owned(),
                 key: key.to_owned(),
-                hook: hook.as_str().unwrap_or_default().to_owned(),
-            });
-        }
+                hook: tagged.as_str().unwrap_or_default().to_owned(),
+            },
+            unknown => TaskError::Yaml {
+                at,
+                message: format!("`{key}` has the unknown tag `{unknown}`"),
+            },
+        });
     }
     Ok(())
 }

@@ -163,17 +163,17 @@ impl Node {
         }
     }
 
-    /// The first `!function` in or below this node.
-    pub fn python_function(&self) -> Option<&Self> {
-        if self.tag.as_deref() == Some("!function") {
+    /// The first node with a tag of its own, this one or below.
+    pub fn first_tagged(&self) -> Option<&Self> {
+        if self.tag.is_some() {
             return Some(self);
         }
         match &self.value {
             NodeValue::Scalar(_) => None,
-            NodeValue::Sequence(items) => items.iter().find_map(Self::python_function),
-            NodeValue::Mapping(mapping) => mapping
-                .iter()
-                .find_map(|(_, _, node)| node.python_function()),
+            NodeValue::Sequence(items) => items.iter().find_map(Self::first_tagged),
+            NodeValue::Mapping(mapping) => {
+                mapping.iter().find_map(|(_, _, node)| node.first_tagged())
+            }
         }
     }
 }
