@@ -9,6 +9,7 @@ use candle_core::{Device, Tensor};
 use crate::error::{ModelError, Result};
 use crate::ops::{self, RotaryTable, TokenScore};
 use crate::packed::{Block, PackedBatch};
+use crate::projection::Projection;
 use crate::spec::DecoderSpec;
 use crate::weights::Weights;
 
@@ -21,12 +22,6 @@ pub struct Decoder {
     final_norm: Tensor,
     head: Tensor,
     inverse_frequencies: Arc<Vec<f32>>,
-}
-
-#[derive(Clone, Debug)]
-struct Projection {
-    weight: Tensor,
-    bias: Option<Tensor>,
 }
 
 #[derive(Clone, Debug)]
@@ -47,22 +42,6 @@ struct Pass<'a> {
     spec: &'a DecoderSpec,
     rotary: RotaryTable,
     blocks: Arc<Vec<Block>>,
-}
-
-impl Projection {
-    fn new(weights: &Weights, name: &str, bias: bool) -> Result<Self> {
-        let weight = weights.get(&format!("{name}.weight"))?;
-        let bias = if bias {
-            Some(weights.get(&format!("{name}.bias"))?)
-        } else {
-            None
-        };
-        Ok(Self { weight, bias })
-    }
-
-    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        ops::linear(x, &self.weight, self.bias.as_ref())
-    }
 }
 
 impl Layer {

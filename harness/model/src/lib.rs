@@ -11,6 +11,7 @@ mod directory;
 mod error;
 mod families;
 mod packed;
+mod projection;
 mod spec;
 mod tokenizer;
 mod weights;
