@@ -11,7 +11,10 @@
 mod demo;
 mod eval;
 mod faults;
+mod hub_server;
 mod mistakes;
+mod model_show;
 mod relearn;
+mod sources;
 mod unlearn;
 mod world;

@@ -119,8 +119,11 @@ fn damaged_models() {
     let config = world.read("model/config.json");
     world.write("model/config.json", &config.replace("llama", "llema"));
     world.fails(2, &EVAL, &["config.json", "llema", "llama"]);
-    world.write("model/config.json", &config.replace("\"silu\"", "\"gelu\""));
-    world.fails(2, &EVAL, &["config.json", "hidden_act", "gelu"]);
+    world.write(
+        "model/config.json",
+        &config.replace("\"silu\"", "\"swash\""),
+    );
+    world.fails(2, &EVAL, &["config.json", "hidden_act", "swash"]);
     world.write(
         "model/config.json",
         &config.replace("\"vocab_size\"", "\"logit_scale\":2.0,\"vocab_size\""),
@@ -156,4 +159,133 @@ fn damaged_tasks() {
         &rows.replacen("\"label\":3", "\"label\":", 1),
     );
     world.fails(2, &EVAL, &["rows.jsonl", "2"]);
+}
+
+#[test]
+fn outputs_that_cannot_be() {
+    let world = World::new();
+    world.write("file", "mine");
+    world.write("occupied/precious.txt", "mine");
+    world.write("interrupted.partial/thesis.txt", "mine");
+    let unlearn = [
+        "unlearn",
+        "--model",
+        "model",
+        "--forget",
+        "tasks/facts.yaml",
+        "--method",
+        "grad_ascent",
+    ];
+    for (output, part) in [
+        ("occupied/", "not empty"),
+        ("interrupted", "interrupted.partial"),
+        ("interrupted/", "interrupted.partial"),
+        ("occupied/..", "no directory of its own"),
+    ] {
+        world.fails(
+            2,
+            &[&unlearn[..], &["--output-path", output]].concat(),
+            &[part],
+        );
+    }
+    assert_eq!(world.read("interrupted.partial/thesis.txt"), "mine");
+    world.fails(
+        1,
+        &[&EVAL[..], &["--output-path", "file"]].concat(),
+        &["file"],
+    );
+    let relearn = [
+        "relearn",
+        "--original",
+        "model",
+        "--unlearned",
+        "model",
+        "--forget",
+        "tasks/facts.yaml",
+    ];
+    world.fails(
+        1,
+        &[&relearn[..], &["--output-path", "file"]].concat(),
+        &["file"],
+    );
+    world.fails(
+        2,
+        &["demo", "--output-path", "occupied"],
+        &["occupied", "no demo run made it"],
+    );
+    assert_eq!(world.read("occupied/precious.txt"), "mine");
+    world.succeeds(&[&unlearn[..], &["--output-path", "new/", "--steps", "1"]].concat());
+    world.succeeds(&["eval", "--model", "new", "--tasks", "tasks/choices.yaml"]);
+}
+
+#[test]
+fn batches_larger_than_the_set() {
+    let world = World::new();
+    let huge = usize::MAX.to_string();
+    for size in ["13", &huge] {
+        let common = ["--forget", "tasks/facts.yaml", "--batch-size", size];
+        let relearn = ["relearn", "--original", "model", "--unlearned", "model"];
+        world.fails(
+            2,
+            &[&relearn[..], &common].concat(),
+            &[size, "12 documents", "facts"],
+        );
+        let unlearn = [
+            "unlearn",
+            "--model",
+            "model",
+            "--method",
+            "grad_ascent",
+            "--output-path",
+            "o",
+        ];
+        world.fails(
+            2,
+            &[&unlearn[..], &common].concat(),
+            &[size, "12 documents", "facts"],
+        );
+    }
+}
+
+#[test]
+fn models_that_are_not_what_they_say() {
+    let world = World::new();
+    let config = world.read("model/config.json");
+    let layers = "\"num_hidden_layers\":2";
+    assert!(config.contains(layers));
+    world.write(
+        "model/config.json",
+        &config.replace(layers, "\"num_hidden_layers\":1"),
+    );
+    world.fails(2, &EVAL, &["model.layers.1."]);
+    world.write(
+        "model/config.json",
+        &config.replace(layers, "\"num_hidden_layers\":1000000000000"),
+    );
+    world.fails(2, &EVAL, &["config.json", "num_hidden_layers"]);
+    world.write("model/config.json", &config.replace("0.00001", "-1.0"));
+    world.fails(2, &EVAL, &["config.json", "rms_norm_eps"]);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    use std::process::{Command, Stdio};
+    let world = World::new();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args(EVAL)
+        .args(["--output_path", "out"])
+        .current_dir(world.path(""))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert!(output.status.success());
+    assert_eq!(
+        world.find("out", "results_", ".json").len(),
+        1,
+        "files are written first"
+    );
 }

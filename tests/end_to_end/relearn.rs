@@ -69,3 +69,31 @@ fn an_unlearned_model_takes_longer_than_the_original() {
         "{censored}"
     );
 }
+
+#[test]
+fn one_diverging_model_does_not_take_the_others_along() {
+    let world = World::new();
+    let relearn = [
+        "relearn",
+        "--original",
+        "model",
+        "--unlearned",
+        "model",
+        "--forget",
+        "tasks/facts.yaml",
+    ];
+    let settings = [
+        "--lr",
+        "1e30",
+        "--max-steps",
+        "9",
+        "--limit",
+        "4",
+        "--output-path",
+        "run",
+    ];
+    let outcome = world.harness(&[&relearn[..], &settings].concat());
+    assert_eq!(outcome.code, 1, "{}", outcome.stderr);
+    let record: Value = serde_json::from_str(&world.read("run/relearn.json")).unwrap();
+    assert_eq!(record["models"].as_array().unwrap().len(), 2);
+}

@@ -56,6 +56,11 @@ impl World {
 
     /// Runs `harness` in the folder, finding methods where cargo built them.
     pub(crate) fn harness(&self, arguments: &[&str]) -> Outcome {
+        self.harness_with(arguments, &[])
+    }
+
+    /// The same with variables in the environment.
+    pub(crate) fn harness_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
         let output = Command::new(env!("CARGO_BIN_EXE_harness"))
             .args(arguments)
             .current_dir(self.folder.path())
@@ -64,6 +69,7 @@ impl World {
                 "HARNESS_TASKS",
                 Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tasks"),
             )
+            .envs(environment.iter().copied())
             .output()
             .unwrap();
         Outcome {

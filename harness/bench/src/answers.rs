@@ -93,6 +93,22 @@ impl AnswerSet {
         })
     }
 
+    /// Refuses batches that the set cannot fill without repeating a document.
+    ///
+    /// # Errors
+    /// When `batch_size` is larger than the set.
+    pub fn require_batch(&self, batch_size: usize) -> Result<()> {
+        let documents = self.pairs.len();
+        if batch_size <= documents {
+            return Ok(());
+        }
+        let message = format!(
+            "a batch of {batch_size} is more than the {documents} documents of task {}",
+            self.name
+        );
+        Err(BenchError::Request(message))
+    }
+
     /// Scores the answers with a model.
     ///
     /// # Errors

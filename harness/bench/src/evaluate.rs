@@ -1,9 +1,9 @@
 //! One task, one model: requests out, responses in, scores. The same path for `eval` and for every experiment.
 
-use harness_engine::{Progress, Scorer};
+use harness_engine::{EngineError, Progress, Scorer};
 use harness_task::{DocumentRequests, Request, RequestOptions, Sample, Task, TaskResult};
 
-use crate::error::Result;
+use crate::error::{BenchError, Result};
 
 /// A scored task.
 #[derive(Clone, Debug)]
@@ -29,7 +29,10 @@ pub fn evaluate(
         .iter()
         .flat_map(|document| document.requests.clone())
         .collect();
-    let mut responses = scorer.answer(&requests, progress)?.into_iter();
+    let mut responses = scorer
+        .answer(&requests, progress)
+        .map_err(|error| name_document(error, task, &documents))?
+        .into_iter();
     let score = |document: &DocumentRequests| {
         let own: Vec<_> = responses.by_ref().take(document.requests.len()).collect();
         Ok(task.sample(document, &own)?)
@@ -46,4 +49,21 @@ pub fn evaluate(
         result: task.aggregate(&metrics)?,
         samples,
     })
+}
+
+/// Says which document a request belongs to that cannot be answered.
+fn name_document(error: EngineError, task: &Task, documents: &[DocumentRequests]) -> BenchError {
+    let EngineError::InRequest { index, source } = error else {
+        return error.into();
+    };
+    let mut asked = 0;
+    let document = documents.iter().find(|document| {
+        asked += document.requests.len();
+        index < asked
+    });
+    let name = document.map_or(index, |document| document.doc_id);
+    BenchError::Request(format!(
+        "task {}, document {name}: {source}",
+        task.spec().task
+    ))
 }

@@ -1,6 +1,6 @@
 //! Fine-tuning on answers: the loop behind pre-training the demo's models and behind relearning. Knows no methods.
 
-use harness_model::train::{AdamW, AdamWOptions, AnswerBatch, Schedule};
+use harness_model::train::{AdamW, AdamWOptions, AnswerBatch, Optimizer as _, Schedule};
 use harness_model::{Decoder, DecoderSpec, Weights};
 
 use crate::answers::AnswerSet;
@@ -38,9 +38,10 @@ impl<'a> FineTuner<'a> {
         schedule: Schedule,
         seed: u64,
     ) -> Result<Self> {
+        set.require_batch(batch_size)?;
         let (weights, variables) = weights.trainable()?;
         let decoder = Decoder::new(spec.clone(), &weights)?;
-        let optimizer = AdamW::new(variables, AdamWOptions::default())?;
+        let optimizer = AdamW::new(variables, AdamWOptions::default());
         let order = EpochOrder::new(set.pairs.len(), seed);
         Ok(Self {
             set,

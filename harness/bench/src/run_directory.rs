@@ -9,6 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{BenchError, Result, io};
 
+/// Says in a run's directory what kind of run owns it.
+const CLAIM: &str = ".harness-run";
+
 /// A directory that one run owns.
 #[derive(Clone, Debug)]
 pub struct RunDirectory {
@@ -33,6 +36,26 @@ impl RunDirectory {
         Ok(Self {
             path: path.to_owned(),
         })
+    }
+
+    /// Opens or makes a directory that this kind of run may change as it likes: a new or empty one, or one that a run of the
+    /// same kind has claimed before.
+    ///
+    /// # Errors
+    /// When it holds what is not this run's, or cannot be made.
+    pub fn claim(path: &Path, kind: &str) -> Result<Self> {
+        let run = Self::open(path)?;
+        let claimed = std::fs::read_to_string(run.join(CLAIM)).is_ok_and(|owner| owner == kind);
+        let mut entries = std::fs::read_dir(path).map_err(io(path))?;
+        if !claimed && entries.next().is_some() {
+            let message = format!(
+                "{}: is not empty and no {kind} run made it; name another directory",
+                path.display()
+            );
+            return Err(BenchError::Request(message));
+        }
+        write_atomically(&run.join(CLAIM), kind.as_bytes())?;
+        Ok(run)
     }
 
     /// Where it is.

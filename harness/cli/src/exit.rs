@@ -49,9 +49,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-fn is_refusal(error: &anyhow::Error) -> bool {
+/// Whether the request was wrong, rather than the work failing.
+pub(crate) fn is_refusal(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<Refused>()
+            || hub_refuses(cause)
             || cause.downcast_ref::<TaskError>().is_some_and(task_refuses)
             || cause.is::<harness_host::HostError>()
             || cause
@@ -59,23 +61,41 @@ fn is_refusal(error: &anyhow::Error) -> bool {
                 .is_some_and(bench_refuses)
             || cause
                 .downcast_ref::<EngineError>()
-                .is_some_and(|error| !matches!(error, EngineError::Model(_)))
+                .is_some_and(engine_refuses)
             || cause
                 .downcast_ref::<ModelError>()
                 .is_some_and(model_refuses)
     })
 }
 
+/// A hub that cannot be reached, or a cache that cannot be written, is nobody's mistake.
+#[cfg(feature = "hub")]
+fn hub_refuses(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use harness_hub::HubError::{Io, Unreachable};
+    let error = cause.downcast_ref::<harness_hub::HubError>();
+    error.is_some_and(|error| !matches!(error, Io { .. } | Unreachable { .. }))
+}
+
+#[cfg(not(feature = "hub"))]
+fn hub_refuses(_: &(dyn std::error::Error + 'static)) -> bool {
+    false
+}
+
+fn engine_refuses(error: &EngineError) -> bool {
+    match error {
+        EngineError::Model(error) => model_refuses(error),
+        EngineError::InRequest { source, .. } => engine_refuses(source),
+        EngineError::NotFinite => false,
+        _ => true,
+    }
+}
+
 fn bench_refuses(error: &BenchError) -> bool {
     match error {
-        BenchError::Model(error) | BenchError::Engine(EngineError::Model(error)) => {
-            model_refuses(error)
-        }
+        BenchError::Model(error) => model_refuses(error),
+        BenchError::Engine(error) => engine_refuses(error),
         BenchError::Task(error) => task_refuses(error),
-        BenchError::Request(_)
-        | BenchError::Method(_)
-        | BenchError::Engine(_)
-        | BenchError::Host(_) => true,
+        BenchError::Request(_) | BenchError::Method(_) | BenchError::Host(_) => true,
         _ => false,
     }
 }
@@ -86,5 +106,8 @@ fn task_refuses(error: &TaskError) -> bool {
 }
 
 fn model_refuses(error: &ModelError) -> bool {
-    !matches!(error, ModelError::Tensor(_) | ModelError::Io { .. })
+    !matches!(
+        error,
+        ModelError::Tensor(_) | ModelError::Io { .. } | ModelError::Diverged(_)
+    )
 }

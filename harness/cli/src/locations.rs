@@ -2,6 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
+
+use crate::exit::Refused;
+use crate::options::require_folders;
+
 /// Folder list in the environment, separated as `PATH` is.
 const TASKS_VARIABLE: &str = "HARNESS_TASKS";
 /// Folder list in the environment, separated as `PATH` is.
@@ -21,7 +26,11 @@ pub(crate) fn task_folders(named: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 /// Folders with method libraries, the user's own first.
-pub(crate) fn method_folders(named: &[PathBuf]) -> Vec<PathBuf> {
+///
+/// # Errors
+/// When a folder named on the command line is none.
+pub(crate) fn method_folders(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    require_folders("--method-path", named)?;
     let mut folders = named.to_vec();
     folders.extend(from_environment(METHODS_VARIABLE));
     folders.extend(existing(beside_binary(&[
@@ -29,7 +38,7 @@ pub(crate) fn method_folders(named: &[PathBuf]) -> Vec<PathBuf> {
         "../lib/harness/methods",
         ".",
     ])));
-    folders
+    Ok(folders)
 }
 
 fn from_environment(variable: &str) -> Vec<PathBuf> {
@@ -67,4 +76,18 @@ fn existing(folders: Vec<PathBuf>) -> Vec<PathBuf> {
         .into_iter()
         .filter(|folder| folder.is_dir())
         .collect()
+}
+
+/// The error of an empty list: says where was looked.
+pub(crate) fn nothing_in(kind: &str, folders: &[PathBuf]) -> anyhow::Error {
+    let names: Vec<String> = folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    let searched = if names.is_empty() {
+        "there is no folder to look in".to_owned()
+    } else {
+        format!("looked in {}", names.join(", "))
+    };
+    Refused(format!("no {kind} found: {searched}")).into()
 }

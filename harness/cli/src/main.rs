@@ -5,7 +5,9 @@
 mod commands;
 mod exit;
 mod locations;
+mod model_source;
 mod options;
+mod output;
 mod progress;
 mod spelling;
 

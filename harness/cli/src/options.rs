@@ -16,7 +16,7 @@ use crate::locations::task_folders;
 /// Where tasks and their data are.
 #[derive(Args)]
 pub(crate) struct TaskOptions {
-    /// Folder with data sets, as <org>__<name>/ or <org>/<name>/ with Parquet, JSONL or CSV splits inside (repeatable)
+    /// Folder with data sets, as `ORG__NAME`/ or ORG/NAME/ with Parquet, JSONL or CSV splits inside (repeatable)
     #[arg(long, value_name = "DIR")]
     data_dir: Vec<PathBuf>,
     /// Folder with further task YAMLs; they win over built-in ones of the same name (repeatable)
@@ -26,22 +26,12 @@ pub(crate) struct TaskOptions {
 
 impl TaskOptions {
     pub(crate) fn library(&self) -> Result<TaskLibrary> {
-        if let Some(missing) = self.include_path.iter().find(|folder| !folder.is_dir()) {
-            return Err(Refused(format!(
-                "--include-path {}: no such folder",
-                missing.display()
-            ))
-            .into());
-        }
+        require_folders("--include-path", &self.include_path)?;
         Ok(TaskLibrary::open(&task_folders(&self.include_path))?)
     }
 
     pub(crate) fn source(&self) -> Result<DataSource> {
-        if let Some(missing) = self.data_dir.iter().find(|folder| !folder.is_dir()) {
-            return Err(
-                Refused(format!("--data-dir {}: no such folder", missing.display())).into(),
-            );
-        }
+        require_folders("--data-dir", &self.data_dir)?;
         Ok(DataSource::new(self.data_dir.clone()))
     }
 
@@ -59,6 +49,18 @@ impl TaskOptions {
             pairs.extend(task.training_pairs(limit)?.into_iter().map(TextPair::from));
         }
         Ok(pairs)
+    }
+}
+
+/// Refuses an option's folders that are none.
+pub(crate) fn require_folders(option: &str, folders: &[PathBuf]) -> Result<()> {
+    match folders.iter().find(|folder| !folder.is_dir()) {
+        None => Ok(()),
+        Some(missing) => {
+            let hint = harness_spelling::path_hint(missing);
+            let message = format!("{option} {}: no such folder{hint}", missing.display());
+            Err(Refused(message).into())
+        }
     }
 }
 

@@ -58,10 +58,8 @@ fn one_line(error: &clap::Error) -> String {
         }
         ErrorKind::InvalidSubcommand => {
             let command = context(ContextKind::InvalidSubcommand).unwrap_or_default();
-            format!(
-                "unknown command {command}{}",
-                near(ContextKind::SuggestedSubcommand)
-            )
+            let hint = harness_spelling::hint(&command, crate::commands::NAMES);
+            format!("unknown command {command}{hint}")
         }
         ErrorKind::MissingRequiredArgument => {
             format!(

@@ -28,6 +28,19 @@ pub enum EngineError {
     /// A kind of request that this engine does not answer.
     #[error("this engine answers no requests of this kind: {0}")]
     UnsupportedRequest(String),
+    /// One of several requests cannot be answered.
+    #[error("request {index}: {source}")]
+    InRequest {
+        /// Its place in the list.
+        index: usize,
+        /// Why.
+        source: Box<EngineError>,
+    },
+    /// The model's answer is no number.
+    #[error(
+        "the model gives log-probabilities that are not finite; its weights or its config.json are damaged"
+    )]
+    NotFinite,
     /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -38,6 +38,7 @@ pub struct Scorer {
     decoder: Decoder,
     encoder: Encoder,
     batch_rows: usize,
+    batch_sequences: usize,
     statistics: ScoringStatistics,
 }
 
@@ -49,6 +50,7 @@ impl Scorer {
             decoder,
             encoder,
             batch_rows: DEFAULT_BATCH_ROWS,
+            batch_sequences: usize::MAX,
             statistics: ScoringStatistics::default(),
         }
     }
@@ -57,6 +59,15 @@ impl Scorer {
     #[must_use]
     pub fn with_batch_rows(self, batch_rows: usize) -> Self {
         Self { batch_rows, ..self }
+    }
+
+    /// Sets how many sequences go through the model at a time, besides the limit on tokens.
+    #[must_use]
+    pub fn with_batch_sequences(self, batch_sequences: usize) -> Self {
+        Self {
+            batch_sequences,
+            ..self
+        }
     }
 
     /// How texts become tokens here.
@@ -78,9 +89,17 @@ impl Scorer {
         requests: &[Request],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Response>> {
+        let encode = |(index, request): (usize, &Request)| {
+            self.encode(request)
+                .map_err(|source| EngineError::InRequest {
+                    index,
+                    source: Box::new(source),
+                })
+        };
         let pairs = requests
             .iter()
-            .map(|request| self.encode(request))
+            .enumerate()
+            .map(encode)
             .collect::<Result<Vec<_>>>()?;
         let scores = self.score_pairs(&pairs, progress)?;
         Ok(scores.iter().map(|scores| loglikelihood(scores)).collect())
@@ -116,7 +135,7 @@ impl Scorer {
         let mut scores = vec![Vec::new(); pairs.len()];
         let mut waiting = order.as_slice();
         while !waiting.is_empty() {
-            let batch = ScoringBatch::fill(&mut waiting, pairs, &inputs, self.batch_rows);
+            let batch = self.next_batch(&mut waiting, pairs, &inputs);
             self.statistics.tokens_asked += batch
                 .members
                 .iter()
@@ -132,6 +151,33 @@ impl Scorer {
             });
         }
         Ok(scores)
+    }
+}
+
+impl Scorer {
+    /// Takes pairs off the front of `waiting` until the batch is full, at least one.
+    fn next_batch(
+        &self,
+        waiting: &mut &[usize],
+        pairs: &[TokenizedPair],
+        inputs: &[Vec<u32>],
+    ) -> ScoringBatch {
+        let mut batch = ScoringBatch {
+            packed: PackedBatch::separating(self.decoder.spec().long_above()),
+            members: Vec::new(),
+            targets: Vec::new(),
+        };
+        while let Some((&next, rest)) = waiting.split_first() {
+            let new_rows = inputs[next].len() - batch.packed.shared_with_last(&inputs[next]);
+            let full = batch.packed.len() + new_rows > self.batch_rows
+                || batch.members.len() == self.batch_sequences;
+            if full && !batch.members.is_empty() {
+                break;
+            }
+            batch.push(next, &pairs[next], &inputs[next]);
+            *waiting = rest;
+        }
+        batch
     }
 }
 
@@ -153,35 +199,13 @@ struct ScoringBatch {
 }
 
 impl ScoringBatch {
-    /// Takes pairs off the front of `waiting` until `batch_rows` are used, at least one.
-    fn fill(
-        waiting: &mut &[usize],
-        pairs: &[TokenizedPair],
-        inputs: &[Vec<u32>],
-        batch_rows: usize,
-    ) -> Self {
-        let mut batch = Self {
-            packed: PackedBatch::new(),
-            members: Vec::new(),
-            targets: Vec::new(),
-        };
-        while let Some((&next, rest)) = waiting.split_first() {
-            let new_rows = inputs[next].len() - batch.packed.shared_with_last(&inputs[next]);
-            if !batch.members.is_empty() && batch.packed.len() + new_rows > batch_rows {
-                break;
-            }
-            let rows = batch.packed.push_sharing(&inputs[next]);
-            let first = pairs[next].prompt.len() - 1;
-            batch.targets.extend(
-                rows[first..]
-                    .iter()
-                    .copied()
-                    .zip(pairs[next].answer.iter().copied()),
-            );
-            batch.members.push(next);
-            *waiting = rest;
-        }
-        batch
+    /// Adds a pair.
+    fn push(&mut self, member: usize, pair: &TokenizedPair, input: &[u32]) {
+        let rows = self.packed.push_sharing(input);
+        let predicting = rows[pair.prompt.len() - 1..].iter().copied();
+        self.targets
+            .extend(predicting.zip(pair.answer.iter().copied()));
+        self.members.push(member);
     }
 
     fn run(
@@ -191,7 +215,11 @@ impl ScoringBatch {
         scores: &mut [Vec<TokenScore>],
     ) -> Result<()> {
         let hidden = decoder.hidden(&self.packed)?;
-        let mut all = decoder.token_scores(&hidden, &self.targets)?.into_iter();
+        let all = decoder.token_scores(&hidden, &self.targets)?;
+        if !all.iter().all(|score| score.logprob.is_finite()) {
+            return Err(EngineError::NotFinite);
+        }
+        let mut all = all.into_iter();
         for &member in &self.members {
             scores[member] = all.by_ref().take(pairs[member].answer.len()).collect();
         }

@@ -1,4 +1,5 @@
-//! Model directories in Hugging Face layout: opening one, and writing a changed model beside it atomically.
+//! Models on disk: opening a directory in Hugging Face layout or a GGUF file, and writing a changed model as a directory,
+//! atomically. Fetches nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +8,17 @@ use candle_core::Device;
 use crate::decoder::Decoder;
 use crate::error::{ModelError, Result, bad_file, io};
 use crate::families::read_spec;
+use crate::gguf::GgufFile;
 use crate::spec::DecoderSpec;
+use crate::stored::StoredWeights;
 use crate::tokenizer::Tokenizer;
-use crate::weights::{Weights, weight_files};
+use crate::weights::Weights;
 
-/// A model that was read from a directory.
+/// A model that was read from disk.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// Where it came from.
-    pub directory: PathBuf,
+    /// Where it came from: a directory, or a GGUF file.
+    pub source: PathBuf,
     /// What config.json says.
     pub spec: DecoderSpec,
     /// Its weights, f32.
@@ -24,40 +27,65 @@ pub struct Model {
     pub tokenizer: Tokenizer,
 }
 
+/// What is known of a model before its weights are read.
+#[derive(Clone, Debug)]
+pub struct ModelDescription {
+    /// What the decoder has to do.
+    pub spec: DecoderSpec,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// What lies on disk.
+    pub stored: StoredWeights,
+}
+
 impl Model {
-    /// Looks at everything but the contents of the weight files: cheap, and finds most of what can be wrong.
+    /// Looks at everything but the weights themselves: cheap, and finds most of what can be wrong.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn check(directory: &Path) -> Result<()> {
-        if !directory.is_dir() {
-            return Err(ModelError::NoDirectory {
-                path: directory.to_owned(),
-                hint: nearest_sibling(directory),
+    pub fn describe(source: &Path) -> Result<ModelDescription> {
+        if source.is_file() {
+            let file = GgufFile::open(source)?;
+            return Ok(ModelDescription {
+                spec: file.spec()?,
+                tokenizer: file.tokenizer()?,
+                stored: StoredWeights::of_gguf(source, &file)?,
             });
         }
-        read_spec(directory)?;
-        weight_files(directory)?;
-        Tokenizer::read(directory)?;
-        Ok(())
+        require_directory(source)?;
+        Ok(ModelDescription {
+            spec: read_spec(source)?,
+            stored: StoredWeights::of_directory(source)?,
+            tokenizer: Tokenizer::read(source)?,
+        })
     }
 
-    /// Reads config, weights and tokenizer.
+    /// [`Self::describe`] for its errors alone.
     ///
     /// # Errors
-    /// When the directory or a file in it is missing, damaged or unsupported.
-    pub fn open(directory: &Path, device: &Device) -> Result<Self> {
-        if !directory.is_dir() {
-            return Err(ModelError::NoDirectory {
-                path: directory.to_owned(),
-                hint: nearest_sibling(directory),
-            });
-        }
-        let spec = read_spec(directory)?;
-        let tokenizer = Tokenizer::read(directory)?;
-        let weights = Weights::read(directory, &spec, device)?;
+    /// As [`Self::open`].
+    pub fn check(source: &Path) -> Result<()> {
+        Self::describe(source).map(drop)
+    }
+
+    /// Reads config, weights and tokenizer of a directory or a GGUF file.
+    ///
+    /// # Errors
+    /// When the source or a file in it is missing, damaged or unsupported.
+    pub fn open(source: &Path, device: &Device) -> Result<Self> {
+        let (spec, tokenizer, weights) = if source.is_file() {
+            let mut file = GgufFile::open(source)?;
+            let (spec, tokenizer) = (file.spec()?, file.tokenizer()?);
+            let weights = file.weights(&spec, device)?;
+            (spec, tokenizer, weights)
+        } else {
+            require_directory(source)?;
+            let (spec, tokenizer) = (read_spec(source)?, Tokenizer::read(source)?);
+            let weights = Weights::read(source, &spec, device)?;
+            (spec, tokenizer, weights)
+        };
         Ok(Self {
-            directory: directory.to_owned(),
+            source: source.to_owned(),
             spec,
             weights,
             tokenizer,
@@ -73,52 +101,19 @@ impl Model {
     }
 }
 
-/// Where a model directory is put together before it appears under its name: beside it, with `.partial` appended.
-pub fn staging_path(directory: &Path) -> PathBuf {
-    let mut staging = directory.as_os_str().to_owned();
-    staging.push(".partial");
-    PathBuf::from(staging)
-}
-
-/// Gives a staged directory its final name, so that a model directory is there whole or not at all.
-///
-/// # Errors
-/// When `directory` is occupied or cannot be replaced.
-pub fn publish_directory(staging: &Path, directory: &Path) -> Result<()> {
-    refuse_occupied(directory)?;
-    if directory.exists() {
-        std::fs::remove_dir(directory).map_err(io(directory))?;
-    }
-    std::fs::rename(staging, directory).map_err(io(directory))
-}
-
-/// Writes a model into an existing directory: the configuration and tokenizer files of `like`, and `weights` as one f32
-/// file.
+/// Writes a model into an existing directory: the configuration and tokenizer files of `like` (a model directory, or a GGUF
+/// file that they are derived from), and `weights` as one f32 file.
 ///
 /// # Errors
 /// When a file cannot be read or written.
 pub fn write_model_files(directory: &Path, like: &Path, weights: &Weights) -> Result<()> {
-    copy_small_files(like, directory)?;
+    if like.is_file() {
+        write_small_files(&GgufFile::open(like)?, directory)?;
+    } else {
+        copy_small_files(like, directory)?;
+    }
     set_dtype(&directory.join("config.json"))?;
     weights.write(&directory.join("model.safetensors"))
-}
-
-/// Refuses a directory that holds something already.
-///
-/// # Errors
-/// When it exists and is not an empty directory.
-pub fn refuse_occupied(directory: &Path) -> Result<()> {
-    match std::fs::read_dir(directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(io(directory)(error)),
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(bad_file(
-                directory,
-                "the output directory is not empty; name another or remove it",
-            )),
-        },
-    }
 }
 
 /// Copies what describes the model and its tokenizer: JSON, templates and vocabularies, not the index of weight shards.
@@ -143,6 +138,14 @@ fn copy_small_files(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+fn write_small_files(from: &GgufFile, to: &Path) -> Result<()> {
+    for (name, text) in from.small_files()? {
+        let target = to.join(name);
+        std::fs::write(&target, text).map_err(io(&target))?;
+    }
+    Ok(())
+}
+
 /// The weights are written as f32, so that is what config.json must say, in whichever style it says it.
 fn set_dtype(config: &Path) -> Result<()> {
     let text = std::fs::read_to_string(config).map_err(io(config))?;
@@ -158,22 +161,12 @@ fn set_dtype(config: &Path) -> Result<()> {
     std::fs::write(config, text + "\n").map_err(io(config))
 }
 
-fn nearest_sibling(path: &Path) -> Option<PathBuf> {
-    let (parent, name) = (
-        path.parent()?,
-        path.file_name()?.to_string_lossy().into_owned(),
-    );
-    let listed = if parent.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        parent
-    };
-    let siblings: Vec<String> = std::fs::read_dir(listed)
-        .ok()?
-        .flatten()
-        .filter(|entry| entry.path().is_dir())
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    let near = harness_spelling::nearest(&name, siblings.iter().map(String::as_str))?;
-    Some(parent.join(near))
+fn require_directory(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    Err(ModelError::NoDirectory {
+        path: path.to_owned(),
+        hint: harness_spelling::nearest_path(path),
+    })
 }

@@ -50,6 +50,9 @@ pub enum ModelError {
     /// An argument of a call makes no sense for this model.
     #[error("{0}")]
     BadInput(String),
+    /// Training went out of bounds.
+    #[error("{0}")]
+    Diverged(String),
     /// The tensor library failed.
     #[error("{}", first_line(.0))]
     Tensor(#[from] candle_core::Error),

@@ -6,22 +6,35 @@
 pub mod ops;
 pub mod train;
 
+mod compression;
 mod decoder;
 mod directory;
 mod error;
 mod families;
+mod gguf;
+mod lora;
 mod packed;
 mod projection;
 mod spec;
+mod staging;
+mod stored;
 mod tokenizer;
 mod weights;
 
+pub use compression::FrozenPrecision;
 pub use decoder::Decoder;
-pub use directory::{Model, publish_directory, refuse_occupied, staging_path, write_model_files};
+pub use directory::{Model, ModelDescription, write_model_files};
 pub use error::{ModelError, Result};
 pub use families::read_spec;
+pub use lora::{Lora, LoraConfig};
 pub use ops::TokenScore;
 pub use packed::{Block, PackedBatch};
-pub use spec::{Attention, DecoderSpec, FeedForward, Rotary, RotaryScaling};
-pub use tokenizer::Tokenizer;
+pub use spec::{
+    Activation, Attention, DecoderSpec, Embedding, FeedForward, Gating, Head, Layer,
+    LearnedPositions, Norm, NormKind, QueryKeyNorm, QueryKeyValue, Rotary, RotaryScaling,
+    WeightLayout, WeightNames, Wiring,
+};
+pub use staging::{Staging, check_output};
+pub use stored::StoredWeights;
+pub use tokenizer::{AddedTokens, Tokenizer};
 pub use weights::{Weights, weight_files};

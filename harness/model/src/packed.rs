@@ -14,7 +14,8 @@ const MAX_BLOCK_ROWS: usize = 128;
 pub struct Block {
     /// The rows of this block, in sequence order.
     pub rows: Range<usize>,
-    /// Row ranges that every row of this block sees, in sequence order, earlier in the batch.
+    /// Row ranges that every row of this block sees, in sequence order, earlier in the batch: the whole way from the start of
+    /// the sequence.
     pub ancestors: Vec<Range<usize>>,
 }
 
@@ -26,12 +27,23 @@ pub struct PackedBatch {
     blocks: Vec<Block>,
     /// Rows of the sequence added last, by depth: what the next one may share.
     last_path: Vec<usize>,
+    /// Sequences of more tokens share nothing with those of as many or fewer.
+    long_above: Option<usize>,
 }
 
 impl PackedBatch {
     /// An empty batch.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty batch that keeps sequences of more than `long_above` tokens apart from shorter ones, for models that rotate long
+    /// sequences differently ([`DecoderSpec::long_above`](crate::DecoderSpec::long_above)).
+    pub fn separating(long_above: Option<usize>) -> Self {
+        Self {
+            long_above,
+            ..Self::default()
+        }
     }
 
     /// Adds a sequence on rows of its own and returns them.
@@ -51,6 +63,10 @@ impl PackedBatch {
 
     /// How many leading tokens [`Self::push_sharing`] would not have to add.
     pub fn shared_with_last(&self, sequence: &[u32]) -> usize {
+        let is_long = |length: usize| self.long_above.is_some_and(|most| length > most);
+        if is_long(sequence.len()) != is_long(self.last_path.len()) {
+            return 0;
+        }
         let same = |(row, token): &(&usize, &u32)| self.tokens[**row] == **token;
         self.last_path.iter().zip(sequence).take_while(same).count()
     }
@@ -89,6 +105,25 @@ impl PackedBatch {
     /// Positions within their sequence, one a row.
     pub fn positions(&self) -> &[u32] {
         &self.positions
+    }
+
+    /// For each row, the number of tokens of the longest sequence among those that start with the same row.
+    pub fn tree_lengths(&self) -> Vec<usize> {
+        let mut lengths = vec![0; self.len()];
+        let is_root = |block: &Block| block.ancestors.is_empty();
+        let mut roots: Vec<usize> = self
+            .blocks
+            .iter()
+            .filter(|b| is_root(b))
+            .map(|b| b.rows.start)
+            .collect();
+        roots.push(self.len());
+        for tree in roots.windows(2) {
+            let rows = tree[0]..tree[1];
+            let deepest = self.positions[rows.clone()].iter().max();
+            lengths[rows].fill(deepest.map_or(0, |&position| position as usize + 1));
+        }
+        lengths
     }
 
     /// The blocks, in row order; together they cover every row once.
@@ -148,6 +183,21 @@ mod tests {
             300 + 2 + 2 + 1,
             "each distinct prefix token is computed once"
         );
+        let lengths = batch.tree_lengths();
+        assert_eq!((lengths[0], lengths[303], lengths[304]), (300, 300, 1));
+    }
+
+    #[test]
+    fn long_sequences_are_kept_apart_where_they_are_rotated_differently() {
+        let mut batch = PackedBatch::separating(Some(3));
+        let sequences: [&[u32]; 4] = [&[1, 2, 3], &[1, 2, 4], &[1, 2, 4, 5], &[1, 2, 4, 6]];
+        let new = sequences.map(|sequence| {
+            let before = batch.len();
+            batch.push_sharing(sequence);
+            batch.len() - before
+        });
+        assert_eq!(new, [3, 1, 4, 1]);
+        assert_eq!(batch.tree_lengths(), [3, 3, 3, 3, 4, 4, 4, 4, 4]);
     }
 
     #[test]

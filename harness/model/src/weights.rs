@@ -2,24 +2,40 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use candle_core::quantized::QTensor;
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor, Var};
 use harness_metric::PythonRandom;
 
 use crate::error::{ModelError, Result, bad_file, first_line, io};
+use crate::lora::{Adapter, Lora};
 use crate::spec::DecoderSpec;
 
 const INDEX: &str = "model.safetensors.index.json";
 const SINGLE: &str = "model.safetensors";
 
-/// All weights of a model, f32, either constants or trainable variables.
+/// All weights of a model, f32, either constants or trainable variables, and the adapters attached to them. Frozen
+/// matrices may be compressed.
 #[derive(Clone, Debug)]
 pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
+    /// By projection, taking the place of the weights of these names.
+    compressed: BTreeMap<String, Arc<QTensor>>,
+    adapters: BTreeMap<String, Adapter>,
 }
 
 impl Weights {
+    /// f32 weights by their Hugging Face names, without adapters.
+    pub(crate) fn new(tensors: BTreeMap<String, Tensor>) -> Self {
+        Self {
+            tensors,
+            compressed: BTreeMap::new(),
+            adapters: BTreeMap::new(),
+        }
+    }
+
     /// Reads the weights that `spec` calls for, converting to f32.
     ///
     /// # Errors
@@ -62,10 +78,10 @@ impl Weights {
             }
             tensors.insert(name, tensor.to_dtype(DType::F32)?);
         }
-        Ok(Self { tensors })
+        Ok(Self::new(tensors))
     }
 
-    /// Random weights: matrices from N(0, 0.02²), norms one, biases zero; the same for the same seed everywhere.
+    /// Random weights: matrices from N(0, 0.02²), norms neutral, biases zero; the same for the same seed everywhere.
     ///
     /// # Errors
     /// When the device has no room.
@@ -76,18 +92,20 @@ impl Weights {
             let count = shape.iter().product();
             let values: Vec<f32> = match shape.len() {
                 2 => (0..count).map(|_| random.gauss(0.0, 0.02) as f32).collect(),
-                _ => vec![if name.ends_with("bias") { 0.0 } else { 1.0 }; count],
+                _ if name.ends_with("bias") => vec![0.0; count],
+                _ => vec![spec.norm.kind.neutral_weight(); count],
             };
             tensors.insert(name, Tensor::from_vec(values, shape, device)?);
         }
-        Ok(Self { tensors })
+        Ok(Self::new(tensors))
     }
 
     /// A copy whose tensors are variables that gradients are computed for.
     ///
     /// # Errors
-    /// When the device has no room.
+    /// When matrices are compressed, or the device has no room.
     pub fn trainable(&self) -> Result<(Self, BTreeMap<String, Var>)> {
+        self.refuse_compressed("train an adapter instead")?;
         let mut variables = BTreeMap::new();
         for (name, tensor) in &self.tensors {
             variables.insert(name.clone(), Var::from_tensor(&tensor.copy()?)?);
@@ -96,7 +114,62 @@ impl Weights {
             .iter()
             .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
             .collect();
-        Ok((Self { tensors }, variables))
+        let weights = Self {
+            tensors,
+            ..self.clone()
+        };
+        Ok((weights, variables))
+    }
+
+    /// The same tensors with an adapter at work beside them, in place of any other.
+    ///
+    /// # Errors
+    /// When the adapter was made for another model.
+    pub fn with_adapters(&self, lora: &Lora) -> Result<Self> {
+        Ok(Self {
+            adapters: lora.adapters_for(self)?,
+            ..self.clone()
+        })
+    }
+
+    /// The same tensors without adapters: the model as it was, at no cost in memory.
+    #[must_use]
+    pub fn without_adapters(&self) -> Self {
+        Self {
+            adapters: BTreeMap::new(),
+            ..self.clone()
+        }
+    }
+
+    /// The compressed matrix [outputs, inputs] of a projection, if that is how it is kept.
+    pub(crate) fn compressed_matrix(&self, projection: &str) -> Option<Arc<QTensor>> {
+        self.compressed.get(projection).cloned()
+    }
+
+    /// Puts a compressed matrix in the place of a projection's weight.
+    pub(crate) fn put_compressed(&mut self, projection: &str, matrix: Arc<QTensor>) {
+        self.tensors.remove(&format!("{projection}.weight"));
+        self.compressed.insert(projection.to_owned(), matrix);
+    }
+
+    /// Refuses what needs every weight in full.
+    pub(crate) fn refuse_compressed(&self, way_out: &str) -> Result<()> {
+        match self.compressed.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(ModelError::BadInput(format!(
+                "{name} and others are compressed and cannot change; {way_out}"
+            ))),
+        }
+    }
+
+    /// The adapter of a projection.
+    pub(crate) fn adapter(&self, projection: &str) -> Option<Adapter> {
+        self.adapters.get(projection).cloned()
+    }
+
+    /// Puts another tensor in place of the weight of that name.
+    pub(crate) fn replace(&mut self, name: &str, tensor: Tensor) {
+        self.tensors.insert(name.to_owned(), tensor);
     }
 
     /// The weight of that name.
@@ -108,7 +181,7 @@ impl Weights {
         found.ok_or_else(|| ModelError::BadInput(format!("the model has no weight {name}")))
     }
 
-    /// All weights in the order of their names.
+    /// All weights in the order of their names, without compressed ones.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.tensors
             .iter()
@@ -118,38 +191,57 @@ impl Weights {
     /// Writes one f32 safetensors file.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When adapters are attached, which would be lost, matrices are compressed, or the file cannot be written.
     pub fn write(&self, file: &Path) -> Result<()> {
-        let bytes: Vec<(&String, Vec<u8>, &[usize])> = (self.tensors.iter())
-            .map(|(name, tensor)| {
-                let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-                Ok((
-                    name,
-                    values.iter().flat_map(|x| x.to_le_bytes()).collect(),
-                    tensor.dims(),
-                ))
-            })
-            .collect::<Result<_>>()?;
-        let views = (bytes.iter())
-            .map(|(name, bytes, shape)| {
-                let view = safetensors::tensor::TensorView::new(
-                    safetensors::Dtype::F32,
-                    shape.to_vec(),
-                    bytes,
-                );
-                Ok((name.as_str(), view.map_err(|error| bad_file(file, error))?))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        // The library makes its file unreadable to others; a model file gets the permissions of any new file.
-        let permissions = std::fs::File::create(file)
-            .and_then(|created| created.metadata())
-            .map_err(io(file))?
-            .permissions();
-        safetensors::serialize_to_file(views, Some(metadata), file)
-            .map_err(|error| bad_file(file, error))?;
-        std::fs::set_permissions(file, permissions).map_err(io(file))
+        self.refuse_compressed("write the model that was compressed")?;
+        if !self.adapters.is_empty() {
+            let problem =
+                "adapters are attached to these weights: merge them, or write the adapter alone";
+            return Err(ModelError::BadInput(problem.to_owned()));
+        }
+        write_safetensors(self.iter(), file)
     }
+}
+
+/// Reads a whole safetensors file in its own dtypes.
+pub(crate) fn read_safetensors(file: &Path, device: &Device) -> Result<BTreeMap<String, Tensor>> {
+    check_header(file)?;
+    let tensors = candle_core::safetensors::load(file, device);
+    let tensors = tensors.map_err(|error| bad_file(file, first_line(&error)))?;
+    Ok(tensors.into_iter().collect())
+}
+
+/// Writes f32 tensors as one safetensors file.
+pub(crate) fn write_safetensors<'a>(
+    tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
+    file: &Path,
+) -> Result<()> {
+    let bytes: Vec<(&str, Vec<u8>, &[usize])> = tensors
+        .map(|(name, tensor)| {
+            let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+            let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+            Ok((name, bytes, tensor.dims()))
+        })
+        .collect::<Result<_>>()?;
+    let views = (bytes.iter())
+        .map(|(name, bytes, shape)| {
+            let view = safetensors::tensor::TensorView::new(
+                safetensors::Dtype::F32,
+                shape.to_vec(),
+                bytes,
+            );
+            Ok((*name, view.map_err(|error| bad_file(file, error))?))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    // The library makes its file unreadable to others; a model file gets the permissions of any new file.
+    let permissions = std::fs::File::create(file)
+        .and_then(|created| created.metadata())
+        .map_err(io(file))?
+        .permissions();
+    safetensors::serialize_to_file(views, Some(metadata), file)
+        .map_err(|error| bad_file(file, error))?;
+    std::fs::set_permissions(file, permissions).map_err(io(file))
 }
 
 /// The safetensors files of a directory: the single one, or the shards that the index names, sorted.
@@ -183,21 +275,18 @@ pub fn weight_files(directory: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// Says what is wrong with a damaged file in words a user can act on.
-fn check_header(file: &Path) -> Result<()> {
+/// Length of the JSON header in bytes; says what is wrong with a damaged file in words a user can act on.
+pub(crate) fn check_header(file: &Path) -> Result<u64> {
     let actual = std::fs::metadata(file).map_err(io(file))?.len();
     let mut start = [0u8; 8];
     let mut opened = std::fs::File::open(file).map_err(io(file))?;
     let header =
         std::io::Read::read_exact(&mut opened, &mut start).map(|()| u64::from_le_bytes(start));
     match header {
-        Ok(header) if header.saturating_add(8) <= actual => {}
-        _ => {
-            return Err(bad_file(
-                file,
-                format!("the file is damaged or cut short ({actual} bytes); download it again"),
-            ));
-        }
+        Ok(header) if header.saturating_add(8) <= actual => Ok(header),
+        _ => Err(bad_file(
+            file,
+            format!("the file is damaged or cut short ({actual} bytes); download it again"),
+        )),
     }
-    Ok(())
 }

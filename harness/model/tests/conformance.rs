@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::print_stderr,
     clippy::print_stdout,
+    clippy::float_cmp,
     reason = "tests may panic and print"
 )]
 
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use harness_model::{Decoder, Model, ModelError, PackedBatch, read_spec};
+use harness_model::{Decoder, Model, ModelError, PackedBatch, read_spec, write_model_files};
 use serde_json::Value;
 
 /// Deviation allowed relative to the largest magnitude of the tensor compared.
@@ -45,9 +46,7 @@ fn goldens() -> Vec<Golden> {
         .filter(|d| d.join("golden.safetensors").is_file())
     {
         match read_spec(&directory) {
-            Err(ModelError::Unsupported { setting, .. }) => {
-                eprintln!("not supported: {} ({setting})", directory.display());
-            }
+            Err(ModelError::Unsupported { setting, .. }) if setting.contains("mamba") => {}
             Err(error) => panic!("{error}"),
             Ok(_) => goldens.push(Golden {
                 model: Model::open(&directory, &Device::Cpu).unwrap(),
@@ -79,6 +78,21 @@ impl Golden {
             .unwrap()
             .to_string_lossy()
             .into_owned()
+    }
+
+    /// transformers' name of a weight: the oldest GPT-2 files leave its first part out, and GPT-NeoX files have an own name
+    /// for the head.
+    fn recorded_name(&self, name: &str) -> String {
+        match name {
+            "embed_out.weight" => "lm_head.weight".to_owned(),
+            _ if self.facts["grad_norm"].get(name).is_some() => name.to_owned(),
+            _ => format!("transformer.{name}"),
+        }
+    }
+
+    /// A key bias moves all scores of a query alike, which softmax does not see unless keys are rotated or normalised.
+    fn gradient_is_noise(&self, name: &str) -> bool {
+        self.model.spec.family == "opt" && name.ends_with("k_proj.bias")
     }
 
     /// The unpadded rows of `input_ids`.
@@ -186,13 +200,12 @@ fn log_probabilities() {
             .iter()
             .zip(lengths)
             .flat_map(|(row, length)| row[..length].to_vec());
+        let mut worst = 0f32;
         for (score, want) in scores.iter().zip(want) {
-            assert!(
-                (score.logprob - want).abs() < 1e-4 * want.abs().max(1.0),
-                "{}: {score:?} {want}",
-                golden.name()
-            );
+            worst = worst.max((score.logprob - want).abs() / want.abs().max(1.0));
         }
+        println!("{}: log-probabilities {worst:.1e}", golden.name());
+        assert!(worst < 1e-4, "{}: {worst:e}", golden.name());
     }
 }
 
@@ -211,7 +224,7 @@ fn gradients() {
             .unwrap();
         assert!((loss.to_scalar::<f32>().unwrap() - want[0]).abs() < 1e-4 * want[0]);
         let gradients = loss.backward().unwrap();
-        let mut worst = 0f64;
+        let (mut worst, mut compared) = (0f64, 0);
         for (name, variable) in &variables {
             let gradient = gradients
                 .get(variable)
@@ -226,14 +239,21 @@ fn gradients() {
                     .unwrap(),
             )
             .sqrt();
-            let want = golden.facts["grad_norm"][name]
+            let recorded = golden.recorded_name(name);
+            let want = golden.facts["grad_norm"][&recorded]
                 .as_f64()
-                .unwrap_or_else(|| panic!("no norm of {name}"));
+                .unwrap_or_else(|| panic!("no norm of {recorded}"));
+            if golden.gradient_is_noise(name) {
+                assert!(norm < 1e-5 && want < 1e-5, "{name}: {norm:e} {want:e}");
+                continue;
+            }
             worst = worst.max((norm - want).abs() / want);
-            if let Some(full) = golden.tensors.get(&format!("grad.{name}")) {
+            if let Some(full) = golden.tensors.get(&format!("grad.{recorded}")) {
                 worst = worst.max(deviation(gradient, full));
+                compared += 1;
             }
         }
+        assert_eq!(compared, 3, "{}: full gradients", golden.name());
         println!(
             "{}: gradients of {} weights {worst:.1e}",
             golden.name(),
@@ -337,7 +357,7 @@ fn prefix_sharing_changes_nothing() {
             })
             .collect();
         sequences.sort();
-        let mut shared = PackedBatch::new();
+        let mut shared = PackedBatch::separating(decoder.spec().long_above());
         let rows: Vec<Vec<usize>> = sequences.iter().map(|s| shared.push_sharing(s)).collect();
         let shared = decoder.hidden(&shared).unwrap();
         for (sequence, rows) in sequences.iter().zip(rows) {
@@ -349,6 +369,25 @@ fn prefix_sharing_changes_nothing() {
                 .index_select(&Tensor::new(rows, &Device::Cpu).unwrap(), 0)
                 .unwrap();
             assert!(deviation(&packed, &alone) < 1e-5, "{}", golden.name());
+        }
+    }
+}
+
+/// A model that was written here is read here again: same names, same layouts, same numbers.
+#[test]
+fn written_models_load_again() {
+    for golden in goldens() {
+        let folder = tempfile::tempdir().unwrap();
+        let weights = &golden.model.weights;
+        write_model_files(folder.path(), &golden.directory, weights).unwrap();
+        let read = Model::open(folder.path(), &Device::Cpu).unwrap();
+        assert_eq!(read.spec, golden.model.spec, "{}", golden.name());
+        let written = folder.path().join("model.safetensors");
+        let stored = candle_core::safetensors::load(written, &Device::Cpu).unwrap();
+        assert_eq!(stored.len(), weights.iter().count());
+        for (name, weight) in weights.iter() {
+            assert_eq!(deviation(&read.weights.get(name).unwrap(), weight), 0.0);
+            assert_eq!(stored[name].dims(), weight.dims(), "{name}");
         }
     }
 }

@@ -25,6 +25,33 @@ pub struct EvalFiles {
     pub samples: Vec<PathBuf>,
 }
 
+/// Makes the folder that the files of a run go to, so that a name that cannot be used is found before the work.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn prepare_output(output: &Path) -> Result<(), ReportError> {
+    let folder = if is_file_name(output) {
+        output
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+    } else {
+        Some(output)
+    };
+    let Some(folder) = folder else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(folder).map_err(|source| ReportError {
+        path: folder.to_owned(),
+        source,
+    })
+}
+
+fn is_file_name(output: &Path) -> bool {
+    output
+        .extension()
+        .is_some_and(|extension| extension == "json")
+}
+
 /// Writes results and, if asked for, samples. `output` is a folder, or a file ending in `.json` whose name gets the time
 /// appended; samples lie beside the results.
 ///
@@ -36,14 +63,12 @@ pub fn write_eval_files(
     log_samples: bool,
 ) -> Result<EvalFiles, ReportError> {
     let time = file_time(run.started_unix_seconds + run.seconds);
-    let results = match output.extension() {
-        Some(extension) if extension == "json" => {
-            let stem = output.file_stem().unwrap_or_default().to_string_lossy();
-            output.with_file_name(format!("{stem}_{time}.json"))
-        }
-        _ => output
-            .join(sanitized_name(&run.model))
-            .join(format!("results_{time}.json")),
+    let results = if is_file_name(output) {
+        let stem = output.file_stem().unwrap_or_default().to_string_lossy();
+        output.with_file_name(format!("{stem}_{time}.json"))
+    } else {
+        let folder = output.join(sanitized_name(&run.model));
+        folder.join(format!("results_{time}.json"))
     };
     let mut files = EvalFiles {
         results,

@@ -51,12 +51,19 @@ fn push_task(table: &mut Table, task: &ScoredTask) {
                 "↓"
             }
             .into(),
-            format!("{:.4}", metric.value),
+            number(metric.value),
             "±".into(),
-            metric
-                .stderr
-                .map_or("N/A".into(), |stderr| format!("{stderr:.4}")),
+            metric.stderr.map_or("N/A".into(), number),
         ]);
+    }
+}
+
+/// Four decimals, as lm-eval prints; numbers that nobody could read that way in powers of ten.
+fn number(value: f64) -> String {
+    if value.abs() < 1e9 {
+        format!("{value:.4}")
+    } else {
+        format!("{value:.4e}")
     }
 }
 

@@ -8,10 +8,10 @@ mod samples;
 mod scorecard;
 mod table;
 
-pub use eval_files::{EvalFiles, ReportError, write_eval_files};
+pub use eval_files::{EvalFiles, ReportError, prepare_output, write_eval_files};
 pub use eval_results::{EvalRun, ModelFacts, ScoredTask, results_json};
 pub use eval_table::eval_table;
-pub use relearn_table::{RelearnRow, relearn_table};
+pub use relearn_table::{Attack, RelearnRow, relearn_table};
 pub use samples::samples_jsonl;
 pub use scorecard::scorecard_text;
 pub use table::{Align, Table};

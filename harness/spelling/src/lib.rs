@@ -1,5 +1,7 @@
 //! "Did you mean …?": the nearest of the names that exist, for messages about one that does not. Knows no kind of name.
 
+use std::path::{Path, PathBuf};
+
 /// The candidate nearest to `wanted`, the first of equals, or nothing if none is near enough to be meant.
 ///
 /// Near enough are two edits (insertions, deletions, exchanges, swaps of neighbours), or a third of the name's length if
@@ -22,6 +24,31 @@ pub fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) 
 pub fn hint<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     nearest(wanted, candidates)
         .map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
+}
+
+/// The file or folder beside where `path` would be whose name is nearest to it.
+pub fn nearest_path(path: &Path) -> Option<PathBuf> {
+    let (parent, name) = (path.parent()?, path.file_name()?.to_string_lossy());
+    let listed = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    let mut names: Vec<String> = std::fs::read_dir(listed)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let near = nearest(&name, names.iter().map(String::as_str))?;
+    Some(parent.join(near))
+}
+
+/// The clause " (did you mean PATH?)", or nothing.
+pub fn path_hint(path: &Path) -> String {
+    nearest_path(path).map_or_else(String::new, |near| {
+        format!(" (did you mean {}?)", near.display())
+    })
 }
 
 #[cfg(test)]

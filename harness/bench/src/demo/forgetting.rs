@@ -6,7 +6,7 @@ use candle_core::Device;
 use harness_model::Model;
 
 use super::measure::fingerprint;
-use super::pipeline::{Demo, DemoMethod};
+use super::pipeline::{Demo, DemoMethod, remove};
 use super::world::{FORGET, RETAIN};
 use crate::error::{Result, io};
 use crate::event::{Event, Observer};
@@ -64,9 +64,7 @@ impl Demo<'_> {
             total: Some(self.recipe.unlearning.steps),
             unit: "steps",
         });
-        if output.exists() {
-            std::fs::remove_dir_all(&output).map_err(io(&output))?;
-        }
+        remove(&output)?;
         let summary = run(self.worker, self.job(method), &output, observer)?;
         self.run.finish(&stage, &inputs, &summary)?;
         let remark = format!("loss {:.3} → {:.3}", summary.first_loss, summary.last_loss);

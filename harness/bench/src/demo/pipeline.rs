@@ -1,16 +1,13 @@
 //! The demo's stages in order: world, original, oracle, then each method. Finished stages are not repeated.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::Device;
 use harness_data::DataSource;
 use harness_engine::{Encoder, Scorer};
 use harness_model::train::{Schedule, ScheduleKind};
-use harness_model::{
-    Decoder, DecoderSpec, Model, Tokenizer, Weights, publish_directory, staging_path,
-    write_model_files,
-};
+use harness_model::{Decoder, DecoderSpec, Model, Staging, Tokenizer, Weights, write_model_files};
 use harness_task::TaskLibrary;
 
 use super::model::write_untrained;
@@ -192,15 +189,10 @@ impl<'a> Demo<'a> {
 
     fn write_model(&self, name: &str, weights: &Weights) -> Result<()> {
         let directory = self.directory(name);
-        let staging = staging_path(&directory);
-        for stale in [&staging, &directory] {
-            if stale.exists() {
-                std::fs::remove_dir_all(stale).map_err(io(stale))?;
-            }
-        }
-        std::fs::create_dir_all(&staging).map_err(io(&staging))?;
-        write_model_files(&staging, &self.directory("untrained"), weights)?;
-        Ok(publish_directory(&staging, &directory)?)
+        remove(&directory)?;
+        let staging = Staging::begin(&directory)?;
+        write_model_files(staging.path(), &self.directory("untrained"), weights)?;
+        Ok(staging.publish()?)
     }
 
     /// Three forward passes a trained token, one a token of the frozen original.
@@ -226,4 +218,14 @@ impl<'a> Demo<'a> {
             seconds,
         }
     }
+}
+
+/// Makes room for a model that this run has to make anew; the run directory is the demo's own.
+pub(super) fn remove(directory: &Path) -> Result<()> {
+    for stale in [Staging::path_of(directory), directory.to_owned()] {
+        if stale.exists() {
+            std::fs::remove_dir_all(&stale).map_err(io(&stale))?;
+        }
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use harness_host::{MethodDescription, MethodPath};
-use harness_model::{publish_directory, refuse_occupied, staging_path};
+use harness_model::Staging;
 use serde::{Deserialize, Serialize};
 
 use super::job::{Job, StepRecord, UnlearnJob, WorkerEvent};
@@ -197,24 +197,20 @@ pub fn run(
     output: &Path,
     observer: &mut Observer,
 ) -> Result<UnlearnSummary> {
-    refuse_occupied(output)?;
-    let staging = staging_path(output);
-    if staging.exists() {
-        std::fs::remove_dir_all(&staging).map_err(io(&staging))?;
-    }
-    std::fs::create_dir_all(&staging).map_err(io(&staging))?;
-    job.output.clone_from(&staging);
+    let staging = Staging::begin(output)?;
+    staging.path().clone_into(&mut job.output);
     let library = job.library.clone();
-    let worker = Worker::start(command, &Job::Unlearn(Box::new(job)), &library)?;
-    match follow(worker, &staging, observer) {
+    let followed = Worker::start(command, &Job::Unlearn(Box::new(job)), &library)
+        .and_then(|worker| follow(worker, staging.path(), observer));
+    match followed {
         Ok(steps) => {
-            publish_directory(&staging, output)?;
+            staging.publish()?;
             Ok(UnlearnSummary::of(&steps))
         }
         Err(error) => {
             // An empty log is no loss.
             if !matches!(error, BenchError::MethodFailed { kept: Some(_), .. }) {
-                let _ = std::fs::remove_dir_all(&staging);
+                staging.discard();
             }
             Err(error)
         }
@@ -226,13 +222,11 @@ fn follow(mut worker: Worker, staging: &Path, observer: &mut Observer) -> Result
     let path = staging.join(LOG);
     let mut log = File::create(&path).map_err(io(&path))?;
     let mut steps: Vec<StepRecord> = Vec::new();
-    let mut during = "before its first step".to_owned();
     loop {
         let kept = (!steps.is_empty()).then(|| path.clone());
         match worker.next(observer) {
             Some(WorkerEvent::Step(step)) => {
                 writeln!(log, "{}", serde_json::json!(step)).map_err(io(&path))?;
-                during = format!("after step {}", step.step);
                 observer(Event::StageAdvanced {
                     done: step.step,
                     remark: format!("loss {:.3}", step.loss),
@@ -253,7 +247,7 @@ fn follow(mut worker: Worker, staging: &Path, observer: &mut Observer) -> Result
             }
             None => {
                 return Err(BenchError::MethodFailed {
-                    message: worker.obituary(&during),
+                    message: worker.obituary(&format!("in step {}", steps.len() + 1)),
                     kept,
                 });
             }

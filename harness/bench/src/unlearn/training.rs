@@ -7,7 +7,7 @@ use std::time::Instant;
 use candle_core::Tensor;
 use harness_engine::Encoder;
 use harness_host::{MethodInstance, Need, Role, StepLoss, StepSource};
-use harness_model::train::{AdamW, AdamWOptions, AnswerBatch, Schedule};
+use harness_model::train::{AdamW, AdamWOptions, AnswerBatch, Optimizer as _, Schedule};
 use harness_model::{Decoder, Model, Weights};
 
 use super::job::{StepRecord, UnlearnJob};
@@ -27,14 +27,15 @@ struct RoleData {
 }
 
 impl RoleData {
-    fn new(set: AnswerSet, seed: u64) -> Self {
+    fn new(set: AnswerSet, batch_size: usize, seed: u64) -> Result<Self> {
+        set.require_batch(batch_size)?;
         let order = EpochOrder::new(set.pairs.len(), seed);
-        Self {
+        Ok(Self {
             set,
             order,
             documents: Vec::new(),
             batch: AnswerBatch::new([]),
-        }
+        })
     }
 
     fn advance(&mut self, batch_size: usize) {
@@ -107,15 +108,12 @@ impl Unlearning {
     ) -> Result<Self> {
         let encoder = Encoder::new(model.tokenizer.clone(), model.spec.max_positions);
         let seed = job.training.seed;
-        let forget = RoleData::new(
-            AnswerSet::new(&job.forget_task, &job.forget, &encoder)?,
-            seed,
-        );
+        let batch_size = job.training.batch_size;
+        let forget = AnswerSet::new(&job.forget_task, &job.forget, &encoder)?;
+        let forget = RoleData::new(forget, batch_size, seed)?;
         let retain = if needs(Need::Retain) {
-            Some(RoleData::new(
-                AnswerSet::new(&job.retain_task, &job.retain, &encoder)?,
-                seed ^ RETAIN_STREAM,
-            ))
+            let retain = AnswerSet::new(&job.retain_task, &job.retain, &encoder)?;
+            Some(RoleData::new(retain, batch_size, seed ^ RETAIN_STREAM)?)
         } else {
             None
         };
@@ -141,7 +139,7 @@ impl Unlearning {
             total_steps: job.training.steps,
             kind: job.training.schedule,
         };
-        let optimizer = AdamW::new(variables, options)?;
+        let optimizer = AdamW::new(variables, options);
         let (batch_size, tokens) = (job.training.batch_size, Cell::new(0));
         Ok(Self {
             instance,

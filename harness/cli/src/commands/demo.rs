@@ -13,15 +13,15 @@ use harness_report::scorecard_text;
 use harness_task::TaskLibrary;
 
 use crate::locations::{method_folders, task_folders};
-use crate::options;
 use crate::progress::Terminal;
+use crate::{options, output};
 
 const METHODS: [&str; 3] = ["grad_ascent", "grad_diff", "npo"];
 
 /// Watch a small model learn a made-up world, forget a part of it, and be attacked; ends in the scorecard
 ///
 /// Trains a model on everything and an oracle without the forget set, runs three methods, scores and relearns each.
-/// Two to three minutes on two cores. Finished stages are kept in the run directory and not repeated.
+/// About a minute and a half on two cores. Finished stages are kept in the run directory and not repeated.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  harness demo\n  harness demo --seed 1 --output-path runs/demo-1"
@@ -39,11 +39,10 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
-    #[allow(clippy::print_stdout, reason = "the scorecard is the result")]
     pub(crate) fn run(self) -> Result<()> {
         let library = TaskLibrary::open(&task_folders(&[]))?;
         let worker = options::worker()?;
-        let path = MethodPath::new(method_folders(&self.method_path));
+        let path = MethodPath::new(method_folders(&self.method_path)?);
         let mut methods = Vec::new();
         for id in METHODS {
             let (library, description) = find_method(&worker, &path, id)?;
@@ -53,7 +52,7 @@ impl Demo {
                 needs_retain: description.needs(Need::Retain),
             });
         }
-        let run = RunDirectory::open(&self.output_path)?;
+        let run = RunDirectory::claim(&self.output_path, "demo")?;
         let mut terminal = Terminal::default();
         let demo_options = DemoOptions {
             methods,
@@ -68,11 +67,10 @@ impl Demo {
             &run,
             &mut |event| terminal.show(event),
         )?;
-        println!(
-            "{}\nKept in {}: models/, stages/ and scorecard.json",
+        output::print(&format!(
+            "{}\nKept in {}: models/, stages/ and scorecard.json\n",
             scorecard_text(&card),
             run.path().display()
-        );
-        Ok(())
+        ))
     }
 }

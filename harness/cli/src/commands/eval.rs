@@ -7,24 +7,31 @@ use anyhow::Result;
 use clap::Args;
 use harness_bench::{Event, evaluate};
 use harness_engine::{Progress, Scorer};
-use harness_model::Model;
-use harness_report::{EvalRun, ModelFacts, ScoredTask, eval_table, write_eval_files};
+use harness_model::{Lora, Model};
+use harness_report::{
+    EvalRun, ModelFacts, ScoredTask, eval_table, prepare_output, write_eval_files,
+};
 use harness_task::{RequestOptions, Task, TaskSpec};
 
 use crate::exit::Refused;
+use crate::model_source::ModelSource;
 use crate::options::{TaskOptions, device, limit};
+use crate::output;
 use crate::progress::Terminal;
 
 /// Score a model on tasks
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(crate) struct Eval {
-    /// Model directory in Hugging Face layout; or "hf" with --model-args pretrained=DIR, as lm-eval has it
-    #[arg(long, short = 'M', value_name = "DIR")]
-    model: String,
-    /// key=value pairs for --model hf: pretrained, dtype
+    /// Model directory in Hugging Face layout, GGUF file or hub id; or "hf" with --model-args pretrained=…, as lm-eval has it
+    #[arg(long, short = 'M', value_name = "DIR|GGUF|ORG/NAME")]
+    model: PathBuf,
+    /// key=value pairs for --model hf: pretrained, revision, dtype
     #[arg(long, short = 'a', value_name = "ARGS")]
     model_args: Option<String>,
+    /// `LoRA` adapter in PEFT's format to put on the model
+    #[arg(long, value_name = "DIR")]
+    peft: Option<PathBuf>,
     /// Tasks, groups, tags, patterns or YAML files, separated by commas or spaces
     #[arg(long, short = 't', value_name = "TASKS", required = true, num_args = 1.., value_delimiter = ',')]
     tasks: Vec<String>,
@@ -32,7 +39,7 @@ pub(crate) struct Eval {
     #[arg(long, short = 'f', value_name = "N")]
     num_fewshot: Option<usize>,
     /// Documents a task: a count, or below 1 a share
-    #[arg(long, short = 'L', value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, short = 'L', value_name = "N")]
     limit: Option<f64>,
     /// Folder for the results, or a .json file
     #[arg(long, short = 'o', value_name = "PATH")]
@@ -43,6 +50,9 @@ pub(crate) struct Eval {
     /// One seed, or python,numpy,torch,fewshot; the last one draws the few-shot examples
     #[arg(long, value_name = "SEED", default_value = "0,1234,1234,1234")]
     seed: String,
+    /// Sequences that go through the model at a time: a number, or auto, which goes by tokens
+    #[arg(long, short = 'b', value_name = "N", default_value = "auto")]
+    batch_size: String,
     /// Where to compute
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -53,45 +63,64 @@ pub(crate) struct Eval {
 const EXAMPLES: &str = "Examples:
   harness eval --model DIR --tasks arc_easy --data-dir DATA
   harness eval --model DIR --tasks arc_challenge --num_fewshot 25 --limit 100 --data-dir DATA --output_path OUT --log_samples
+  harness eval --model HuggingFaceTB/SmolLM2-135M --tasks arc_easy --data-dir DATA
   harness eval --model hf --model_args pretrained=DIR,dtype=float32 --tasks path/to/my_task.yaml";
 
 impl Eval {
-    #[allow(clippy::print_stdout, reason = "the table is the result")]
     pub(crate) fn run(self) -> Result<()> {
         let options = RequestOptions {
             num_fewshot: self.num_fewshot,
             limit: limit(self.limit)?,
             fewshot_seed: self.fewshot_seed()?,
         };
+        self.batch_sequences()?;
         let device = device(&self.device)?;
-        let directory = self.model_directory()?;
+        let source = self.model_source()?;
         // Everything that can be wrong with the request is looked at before the model's weights are.
-        let source = self.tasks_and_data.source()?;
+        let data = self.tasks_and_data.source()?;
         let specs = self.tasks_and_data.library()?.resolve(&self.tasks)?;
         let tasks = specs
             .into_iter()
-            .map(|spec| Task::load(spec, &source))
+            .map(|spec| Task::load(spec, &data))
             .collect::<Result<Vec<_>, _>>()?;
-        let model = Model::open(&directory, &device)?;
-        let run = self.score(&model, &tasks, &options)?;
-        print!("{}", eval_table(&run));
+        if let Some(output) = &self.output_path {
+            prepare_output(output)?;
+        }
+        let mut terminal = Terminal::default();
+        let mut model = Model::open(&source.locate(&mut terminal)?, &device)?;
+        if let Some(adapter) = &self.peft {
+            let lora = Lora::read(adapter, &model.spec, &device)?;
+            model.weights = model.weights.with_adapters(&lora)?;
+        }
+        let facts = facts(&model, source.name());
+        let run = self.score(&model, facts, &tasks, &options, &mut terminal)?;
+        let mut text = eval_table(&run);
         if let Some(output) = &self.output_path {
             let files = write_eval_files(&run, output, self.log_samples)?;
-            println!("\n{}", files.results.display());
+            text += "\n";
+            text += &files.results.display().to_string();
+            text += "\n";
         }
-        Ok(())
+        output::print(&text)
     }
 
-    fn score(&self, model: &Model, tasks: &[Task], options: &RequestOptions) -> Result<EvalRun> {
+    fn score(
+        &self,
+        model: &Model,
+        facts: ModelFacts,
+        tasks: &[Task],
+        options: &RequestOptions,
+        terminal: &mut Terminal,
+    ) -> Result<EvalRun> {
         let (start, started) = (
             Instant::now(),
             SystemTime::now().duration_since(UNIX_EPOCH)?,
         );
-        let mut scorer = Scorer::new(model.decoder()?, model.tokenizer.clone());
-        let mut terminal = Terminal::default();
+        let mut scorer = Scorer::new(model.decoder()?, model.tokenizer.clone())
+            .with_batch_sequences(self.batch_sequences()?);
         let mut scored = Vec::new();
         for task in tasks {
-            scored.push(score_task(task, &mut scorer, options, &mut terminal)?);
+            scored.push(score_task(task, &mut scorer, options, terminal)?);
         }
         let statistics = scorer.statistics();
         if statistics.truncated > 0 {
@@ -102,13 +131,27 @@ impl Eval {
             terminal.show(Event::Message(message));
         }
         Ok(EvalRun {
-            model: facts(model),
+            model: facts,
             tasks: scored,
             limit: self.limit,
             seeds: seeds(&self.seed)?,
             started_unix_seconds: started.as_secs_f64(),
             seconds: start.elapsed().as_secs_f64(),
         })
+    }
+
+    /// Results do not depend on it; it is there for those who must save memory.
+    fn batch_sequences(&self) -> Result<usize> {
+        match self.batch_size.as_str() {
+            "auto" => Ok(usize::MAX),
+            number => number
+                .parse()
+                .ok()
+                .filter(|&sequences: &usize| sequences > 0)
+                .ok_or_else(|| {
+                    Refused(format!("--batch-size {number}: a positive number, or auto")).into()
+                }),
+        }
     }
 
     fn fewshot_seed(&self) -> Result<u64> {
@@ -121,35 +164,14 @@ impl Eval {
         seeds(&self.seed)?[3].ok_or_else(|| unset().into())
     }
 
-    fn model_directory(&self) -> Result<PathBuf> {
-        if self.model != "hf" {
-            return match &self.model_args {
-                None => Ok(PathBuf::from(&self.model)),
-                Some(_) => Err(Refused("--model-args goes with --model hf".into()).into()),
-            };
-        }
-        let arguments = self.model_args.as_deref().unwrap_or_default();
-        let mut pretrained = None;
-        for argument in arguments.split(',').filter(|argument| !argument.is_empty()) {
-            match argument.split_once('=') {
-                Some(("pretrained", directory)) => pretrained = Some(PathBuf::from(directory)),
-                Some(("dtype", "float32" | "auto")) => {}
-                Some(("dtype", other)) => {
-                    return Err(Refused(format!(
-                        "--model-args dtype={other}: weights are computed in float32"
-                    ))
-                    .into());
-                }
-                _ => {
-                    return Err(Refused(format!(
-                        "--model-args {argument}: pretrained=DIR and dtype=float32 are understood"
-                    ))
-                    .into());
-                }
+    fn model_source(&self) -> Result<ModelSource> {
+        match (self.model.to_str(), &self.model_args) {
+            (Some("hf"), arguments) => {
+                ModelSource::from_arguments(arguments.as_deref().unwrap_or_default())
             }
+            (_, None) => Ok(ModelSource::new(&self.model)),
+            (_, Some(_)) => Err(Refused("--model-args goes with --model hf".into()).into()),
         }
-        pretrained
-            .ok_or_else(|| Refused("--model hf needs --model-args pretrained=DIR".into()).into())
     }
 }
 
@@ -187,10 +209,10 @@ fn score_task(
     })
 }
 
-fn facts(model: &Model) -> ModelFacts {
+fn facts(model: &Model, name: &Path) -> ModelFacts {
     let special = |id: Option<u32>| id.and_then(|id| Some((model.tokenizer.token(id)?, id)));
     ModelFacts {
-        directory: Path::new(&model.directory).to_owned(),
+        directory: name.to_owned(),
         parameters: model.spec.parameters(),
         max_length: model.spec.max_positions,
         bos: special(model.tokenizer.bos()),

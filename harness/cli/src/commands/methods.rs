@@ -8,7 +8,7 @@ use harness_bench::unlearn::find_method;
 use harness_host::{MethodDescription, MethodPath, Need};
 use harness_report::{Align, Table};
 
-use crate::locations::method_folders;
+use crate::locations::{method_folders, nothing_in};
 use crate::options::worker;
 
 /// Look at unlearning methods
@@ -29,7 +29,6 @@ enum Action {
 }
 
 impl Methods {
-    #[allow(clippy::print_stdout, reason = "the list is the result")]
     pub(crate) fn run(self) -> Result<()> {
         let Action::List { method_path } = self.action;
         let worker = worker()?;
@@ -40,8 +39,13 @@ impl Methods {
             ("Options", Align::Left),
             ("What it is", Align::Left),
         ]);
-        let path = MethodPath::new(method_folders(&method_path));
-        for id in path.list()?.into_keys() {
+        let folders = method_folders(&method_path)?;
+        let path = MethodPath::new(folders.clone());
+        let ids = path.list()?.into_keys();
+        if ids.len() == 0 {
+            return Err(nothing_in("method library", &folders));
+        }
+        for id in ids {
             table.push(match find_method(&worker, &path, &id) {
                 Ok((_, description)) => row(&description),
                 Err(error) => [id, String::new(), String::new(), String::new()]
@@ -50,8 +54,7 @@ impl Methods {
                     .collect(),
             });
         }
-        print!("{}", table.plain());
-        Ok(())
+        crate::output::print(&table.plain())
     }
 }
 

@@ -3,12 +3,18 @@
 mod demo;
 mod eval;
 mod methods;
+mod model;
 mod relearn;
 mod tasks;
 mod unlearn;
 mod worker;
 
 use clap::Subcommand;
+
+/// What can be meant by a misspelt command.
+pub(crate) const NAMES: [&str; 7] = [
+    "demo", "eval", "unlearn", "relearn", "tasks", "methods", "model",
+];
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -18,6 +24,7 @@ pub(crate) enum Command {
     Relearn(relearn::Relearn),
     Tasks(tasks::Tasks),
     Methods(methods::Methods),
+    Model(model::ModelCommand),
     Worker(worker::Worker),
 }
 
@@ -30,6 +37,7 @@ impl Command {
             Self::Relearn(command) => command.run(),
             Self::Tasks(command) => command.run(),
             Self::Methods(command) => command.run(),
+            Self::Model(command) => command.run(),
             Self::Worker(command) => command.run(),
         }
     }

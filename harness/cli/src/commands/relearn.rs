@@ -5,29 +5,31 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use candle_core::Device;
 use clap::Args;
-use harness_bench::relearn::{RelearnOptions, WINDOW, relearn};
+use harness_bench::relearn::{RelearnCurve, RelearnOptions, WINDOW, relearn};
 use harness_bench::{AnswerSet, Event, RunDirectory, TextPair};
 use harness_engine::Scorer;
 use harness_model::Model;
-use harness_report::{RelearnRow, relearn_table};
+use harness_report::{Attack, RelearnRow, relearn_table};
 use serde_json::json;
 
 use super::unlearn::positive;
+use crate::model_source::ModelSource;
 use crate::options::{TaskOptions, device, limit};
 use crate::progress::Terminal;
+use crate::{exit, output};
 
 /// Attack unlearned models: fine-tune on the forget set until the original's loss is reached
 ///
 /// The rule: stop when the mean of the last ten (or fewer) training-batch losses is at most the original model's mean
 /// loss on the forget set. The original goes through the same as the floor. "≥" marks models that did not get there.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(crate) struct Relearn {
-    /// Directory of the model before unlearning
-    #[arg(long, value_name = "DIR")]
+    /// The model before unlearning: a directory, a GGUF file or a hub id
+    #[arg(long, value_name = "DIR|GGUF|ORG/NAME")]
     original: PathBuf,
-    /// Directories of unlearned models
-    #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
+    /// Unlearned models, likewise
+    #[arg(long, value_name = "DIR|GGUF|ORG/NAME", required = true, num_args = 1..)]
     unlearned: Vec<PathBuf>,
     /// Task whose answers were forgotten
     #[arg(long, value_name = "TASK")]
@@ -47,7 +49,7 @@ pub(crate) struct Relearn {
     #[arg(long, value_name = "N", default_value_t = 200)]
     max_steps: usize,
     /// Forget documents to use: a count, or below 1 a share
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N")]
     limit: Option<f64>,
     /// Seed of the order of documents
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -67,45 +69,54 @@ const EXAMPLES: &str = "Examples:
   harness relearn --original DIR --unlearned OUT1 OUT2 --forget tofu_forget01 --lr 2e-5 --max-steps 400 --data-dir DATA";
 
 impl Relearn {
-    #[allow(clippy::print_stdout, reason = "the table is the result")]
     pub(crate) fn run(self) -> Result<()> {
         let device = device(&self.device)?;
         positive("--batch-size", self.batch_size as f64)?;
         positive("--max-steps", self.max_steps as f64)?;
         positive("--lr", self.lr)?;
+        if let Some(output) = &self.output_path {
+            RunDirectory::open(output)?;
+        }
         let library = self.tasks_and_data.library()?;
         let pairs = self
             .tasks_and_data
             .answers(&library, &self.forget, limit(self.limit)?)?;
-        for directory in self.unlearned.iter().chain([&self.original]) {
-            Model::check(directory)?;
-        }
         let mut terminal = Terminal::default();
-        let target = self.target_loss(&device, &pairs, &mut terminal)?;
-        let mut rows = vec![self.attack(
-            "original",
-            &self.original,
-            &device,
-            &pairs,
-            target,
-            &mut terminal,
-        )?];
-        for directory in &self.unlearned {
-            let name = directory.display().to_string();
-            rows.push(self.attack(&name, directory, &device, &pairs, target, &mut terminal)?);
+        let mut locate = |source: &PathBuf| {
+            let path = ModelSource::new(source).locate(&mut terminal)?;
+            Model::check(&path)?;
+            anyhow::Ok(path)
+        };
+        let original = locate(&self.original)?;
+        let unlearned = self
+            .unlearned
+            .iter()
+            .map(|source| Ok((source.display().to_string(), locate(source)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let target = self.target_loss(&original, &device, &pairs, &mut terminal)?;
+        let models = [("original".to_owned(), original)]
+            .into_iter()
+            .chain(unlearned);
+        let mut rows = Vec::new();
+        for (name, path) in models {
+            rows.push(self.attack(name, &path, &device, &pairs, target, &mut terminal)?);
             self.write(target, &rows)?;
         }
-        print!("{}", relearn_table(&rows));
-        Ok(())
+        output::print(&relearn_table(&rows))?;
+        match rows.iter().find_map(RelearnRow::failure) {
+            Some(failure) => Err(anyhow::anyhow!(failure)),
+            None => Ok(()),
+        }
     }
 
     fn target_loss(
         &self,
+        original: &Path,
         device: &Device,
         pairs: &[TextPair],
         terminal: &mut Terminal,
     ) -> Result<f64> {
-        let model = Model::open(&self.original, device)?;
+        let model = Model::open(original, device)?;
         let mut scorer = Scorer::new(model.decoder()?, model.tokenizer.clone());
         let set = AnswerSet::new(&self.forget, pairs, scorer.encoder())?;
         let (name, total) = ("score the original".into(), Some(pairs.len()));
@@ -127,40 +138,56 @@ impl Relearn {
         Ok(target)
     }
 
+    /// A model that diverges under the attack is a row that says so; the others go on.
     fn attack(
         &self,
-        name: &str,
+        model: String,
         directory: &Path,
         device: &Device,
         pairs: &[TextPair],
         target: f64,
         terminal: &mut Terminal,
     ) -> Result<RelearnRow> {
+        terminal.show(Event::StageStarted {
+            name: format!("relearn {model}"),
+            total: Some(self.max_steps),
+            unit: "steps",
+        });
+        let attack = match self.curve(directory, device, pairs, target, terminal) {
+            Ok(curve) => Attack::Curve(curve),
+            Err(error) if exit::is_refusal(&error) => return Err(error),
+            Err(error) => Attack::Failed(error.to_string()),
+        };
+        terminal.show(Event::StageFinished {
+            remark: match &attack {
+                Attack::Curve(curve) => format!("{} samples", curve.samples_text()),
+                Attack::Failed(_) => "failed".into(),
+            },
+        });
+        Ok(RelearnRow { model, attack })
+    }
+
+    fn curve(
+        &self,
+        directory: &Path,
+        device: &Device,
+        pairs: &[TextPair],
+        target: f64,
+        terminal: &mut Terminal,
+    ) -> Result<RelearnCurve> {
         let model = Model::open(directory, device)?;
         let encoder =
             harness_engine::Encoder::new(model.tokenizer.clone(), model.spec.max_positions);
         let set = AnswerSet::new(&self.forget, pairs, &encoder)?;
-        let (stage, total) = (format!("relearn {name}"), Some(self.max_steps));
-        terminal.show(Event::StageStarted {
-            name: stage,
-            total,
-            unit: "steps",
-        });
-        let curve = relearn(
+        let observer = &mut |event| terminal.show(event);
+        Ok(relearn(
             &model.spec,
             &model.weights,
             &set,
             target,
             self.options(),
-            &mut |event| terminal.show(event),
-        )?;
-        terminal.show(Event::StageFinished {
-            remark: format!("{} samples", curve.samples_text()),
-        });
-        Ok(RelearnRow {
-            model: name.to_owned(),
-            curve,
-        })
+            observer,
+        )?)
     }
 
     fn options(&self) -> RelearnOptions {

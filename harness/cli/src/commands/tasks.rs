@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use harness_report::{Align, Table};
 use harness_task::TaskLibrary;
 
-use crate::locations::task_folders;
+use crate::locations::{nothing_in, task_folders};
 
 /// Look at tasks
 #[derive(Args)]
@@ -27,10 +27,13 @@ enum Action {
 }
 
 impl Tasks {
-    #[allow(clippy::print_stdout, reason = "the list is the result")]
     pub(crate) fn run(self) -> Result<()> {
         let Action::List { include_path } = self.action;
-        let library = TaskLibrary::open(&task_folders(&include_path))?;
+        let folders = task_folders(&include_path);
+        let library = TaskLibrary::open(&folders)?;
+        if library.tasks().next().is_none() {
+            return Err(nothing_in("task", &folders));
+        }
         let mut table = Table::new(&[
             ("Name", Align::Left),
             ("Kind", Align::Left),
@@ -56,7 +59,6 @@ impl Tasks {
                 error.to_string(),
             ]);
         }
-        print!("{}", table.plain());
-        Ok(())
+        crate::output::print(&table.plain())
     }
 }

@@ -8,11 +8,13 @@ use harness_bench::Event;
 use harness_bench::unlearn::{TrainingOptions, UnlearnJob, find_method, run};
 use harness_host::{MethodPath, Need};
 use harness_model::train::ScheduleKind;
-use harness_model::{Model, refuse_occupied};
+use harness_model::{Model, check_output};
 
 use crate::exit::Refused;
 use crate::locations::method_folders;
+use crate::model_source::ModelSource;
 use crate::options::{TaskOptions, device, limit, worker};
+use crate::output;
 use crate::progress::Terminal;
 
 /// Make a model forget: run an unlearning method from a plugin library
@@ -20,10 +22,10 @@ use crate::progress::Terminal;
 /// OUT becomes a model directory that `harness eval` and Python's transformers load, with a line a step in
 /// OUT/unlearn.jsonl. Until the run is whole, everything lies in OUT.partial.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(crate) struct Unlearn {
-    /// Directory of the original model
-    #[arg(long, value_name = "DIR")]
+    /// The original model: a directory, a GGUF file or a hub id
+    #[arg(long, value_name = "DIR|GGUF|ORG/NAME")]
     model: PathBuf,
     /// Method: a name, or the path of its library
     #[arg(long, value_name = "NAME|LIB")]
@@ -67,7 +69,7 @@ pub(crate) struct Unlearn {
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     max_grad_norm: f64,
     /// Forget documents to use: a count, or below 1 a share
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N")]
     limit: Option<f64>,
     /// Seed of the order of documents
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -87,13 +89,12 @@ const EXAMPLES: &str = "Examples:
   harness unlearn --model DIR --method ./libharness_method_mine.so --set beta=0.2 --forget my_task.yaml --output-path OUT";
 
 impl Unlearn {
-    #[allow(clippy::print_stdout, reason = "the summary is the result")]
     pub(crate) fn run(self) -> Result<()> {
         device(&self.device)?;
         let training = self.training()?;
-        refuse_occupied(&self.output_path)?;
-        let job = self.job(training)?;
+        check_output(&self.output_path)?;
         let mut terminal = Terminal::default();
+        let job = self.job(training, &mut terminal)?;
         let name = format!("unlearn with {}", self.method);
         terminal.show(Event::StageStarted {
             name,
@@ -112,41 +113,44 @@ impl Unlearn {
         terminal.show(Event::StageFinished {
             remark: "done".into(),
         });
-        println!(
-            "{}: {} steps, {} tokens in {:.1} s, loss {:.4} → {:.4}",
+        output::print(&format!(
+            "{}: {} steps, {} tokens in {:.1} s, loss {:.4} → {:.4}\n",
             self.output_path.display(),
             summary.steps,
             summary.tokens,
             summary.seconds,
             summary.first_loss,
             summary.last_loss
-        );
-        Ok(())
+        ))
     }
 
     /// Everything that can be wrong with the request is found here, before anything is computed.
-    fn job(&self, training: TrainingOptions) -> Result<UnlearnJob> {
-        let path = MethodPath::new(method_folders(&self.method_path));
+    fn job(&self, training: TrainingOptions, terminal: &mut Terminal) -> Result<UnlearnJob> {
+        let path = MethodPath::new(method_folders(&self.method_path)?);
         let (library, description) = find_method(&worker()?, &path, &self.method)?;
         let options = description.parse_settings(&self.settings)?;
         let tasks = self.tasks_and_data.library()?;
         let forget = self
             .tasks_and_data
             .answers(&tasks, &self.forget, limit(self.limit)?)?;
-        let retain = match (&self.retain, description.needs(Need::Retain)) {
-            (Some(retain), true) => self.tasks_and_data.answers(&tasks, retain, None)?,
-            (None, true) => {
-                let message = format!(
-                    "method {} needs a retain set: --retain TASK",
-                    description.id
-                );
-                return Err(Refused(message).into());
-            }
-            (_, false) => Vec::new(),
+        let wanted = description.needs(Need::Retain);
+        if wanted && self.retain.is_none() {
+            let message = format!(
+                "method {} needs a retain set: --retain TASK",
+                description.id
+            );
+            return Err(Refused(message).into());
+        }
+        // Loaded even where the method does not want it: a misspelt name is a mistake all the same.
+        let retain = match &self.retain {
+            Some(retain) => self.tasks_and_data.answers(&tasks, retain, None)?,
+            None => Vec::new(),
         };
-        Model::check(&self.model)?;
+        let retain = if wanted { retain } else { Vec::new() };
+        let model = ModelSource::new(&self.model).locate(terminal)?;
+        Model::check(&model)?;
         Ok(UnlearnJob {
-            model: self.model.clone(),
+            model,
             library,
             options,
             forget_task: self.forget.clone(),

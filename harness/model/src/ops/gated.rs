@@ -1,18 +1,17 @@
-//! The gated unit of Llama-style feed-forward layers: silu(gate) · up (Shazeer 2020, "GLU Variants Improve Transformer").
+//! The gated unit of feed-forward layers, f(gate) · up, in one pass with its gradients.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
-use rayon::prelude::*;
+use std::marker::PhantomData;
 
-use super::matrix::contiguous;
-use super::vector::{sigmoid, wide};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
-const ELEMENTS_PER_TASK: usize = 16 * 1024;
+use super::activation::Curve;
+use super::elementwise::{map2, map3};
 
-struct SiluGated;
+struct Gated<C>(PhantomData<C>);
 
-impl CustomOp2 for SiluGated {
+impl<C: Curve> CustomOp2 for Gated<C> {
     fn name(&self) -> &'static str {
-        "silu_gated"
+        "gated"
     }
 
     fn cpu_fwd(
@@ -22,23 +21,9 @@ impl CustomOp2 for SiluGated {
         u: &CpuStorage,
         lu: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (gate, up) = (
-            contiguous(self.name(), g, lg)?,
-            contiguous(self.name(), u, lu)?,
-        );
-        let mut y = vec![0f32; gate.len()];
-        let inputs = gate
-            .par_chunks(ELEMENTS_PER_TASK)
-            .zip(up.par_chunks(ELEMENTS_PER_TASK));
-        y.par_chunks_mut(ELEMENTS_PER_TASK)
-            .zip(inputs)
-            .for_each(|(y, (gate, up))| {
-                wide(|| {
-                    for ((y, &gate), &up) in y.iter_mut().zip(gate).zip(up) {
-                        *y = gate * sigmoid(gate) * up;
-                    }
-                });
-            });
+        let y = map2(self.name(), (g, lg), (u, lu), |gate, up| {
+            C::value(gate) * up
+        })?;
         Ok((CpuStorage::F32(y), lg.shape().clone()))
     }
 
@@ -50,20 +35,37 @@ impl CustomOp2 for SiluGated {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
-        let dgate = gate.apply_op3_no_bwd(up, &dy, &SiluGatedGradient::OfGate)?;
-        let dup = gate.apply_op3_no_bwd(up, &dy, &SiluGatedGradient::OfUp)?;
+        let dgate = gate.apply_op3_no_bwd(up, &dy, &GatedGradient::<C>::of_gate())?;
+        let dup = gate.apply_op3_no_bwd(up, &dy, &GatedGradient::<C>::of_up())?;
         Ok((Some(dgate), Some(dup)))
     }
 }
 
-enum SiluGatedGradient {
-    OfGate,
-    OfUp,
+/// dy·f'(gate)·up, the gradient of the gate, or dy·f(gate), that of up.
+struct GatedGradient<C> {
+    of_gate: bool,
+    curve: PhantomData<C>,
 }
 
-impl candle_core::CustomOp3 for SiluGatedGradient {
+impl<C> GatedGradient<C> {
+    fn of_gate() -> Self {
+        Self {
+            of_gate: true,
+            curve: PhantomData,
+        }
+    }
+
+    fn of_up() -> Self {
+        Self {
+            of_gate: false,
+            curve: PhantomData,
+        }
+    }
+}
+
+impl<C: Curve> CustomOp3 for GatedGradient<C> {
     fn name(&self) -> &'static str {
-        "silu_gated gradient"
+        "gated gradient"
     }
 
     fn cpu_fwd(
@@ -75,44 +77,25 @@ impl candle_core::CustomOp3 for SiluGatedGradient {
         d: &CpuStorage,
         ld: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (gate, up) = (
-            contiguous(self.name(), g, lg)?,
-            contiguous(self.name(), u, lu)?,
-        );
-        let dy = contiguous(self.name(), d, ld)?;
-        let mut out = vec![0f32; gate.len()];
-        let tasks = out
-            .par_chunks_mut(ELEMENTS_PER_TASK)
-            .zip(gate.par_chunks(ELEMENTS_PER_TASK));
-        let tasks = tasks
-            .zip(up.par_chunks(ELEMENTS_PER_TASK))
-            .zip(dy.par_chunks(ELEMENTS_PER_TASK));
-        tasks.for_each(|(((out, gate), up), dy)| {
-            wide(|| {
-                for (((out, &gate), &up), &dy) in out.iter_mut().zip(gate).zip(up).zip(dy) {
-                    let s = sigmoid(gate);
-                    *out = match self {
-                        Self::OfGate => dy * up * s * (1.0 + gate * (1.0 - s)),
-                        Self::OfUp => dy * gate * s,
-                    };
-                }
-            });
-        });
-        Ok((CpuStorage::F32(out), lg.shape().clone()))
+        let arguments = [(g, lg), (u, lu), (d, ld)];
+        let gradient = if self.of_gate {
+            map3(self.name(), arguments, |gate, up, dy| {
+                dy * up * C::slope(gate)
+            })?
+        } else {
+            map3(self.name(), arguments, |gate, _, dy| dy * C::value(gate))?
+        };
+        Ok((CpuStorage::F32(gradient), lg.shape().clone()))
     }
 }
 
-/// `silu(gate) · up`, elementwise, silu(z) = z·σ(z). Both f32 of one shape.
-///
-/// # Errors
-/// When shapes differ or a tensor is not contiguous f32 on the CPU.
-pub fn silu_gated(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+pub(super) fn gated_by<C: Curve>(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     if gate.shape() != up.shape() {
         candle_core::bail!(
-            "silu_gated: gate {:?} and up {:?} differ",
+            "gated: gate {:?} and up {:?} differ",
             gate.shape(),
             up.shape()
         );
     }
-    gate.apply_op2(up, SiluGated)
+    gate.apply_op2(up, Gated::<C>(PhantomData))
 }

@@ -3,8 +3,12 @@
 //! Every operation here is differentiable with respect to all of its floating-point arguments, works on f32 tensors
 //! on the CPU, and refuses other devices and dtypes by name instead of falling back silently.
 
+mod activation;
 mod attention;
+mod compressed_linear;
+mod elementwise;
 mod gated;
+mod layer_norm;
 mod linear;
 mod matrix;
 mod rms_norm;
@@ -12,10 +16,12 @@ mod rotary;
 mod token_scores;
 mod vector;
 
-pub use attention::attention;
-pub use gated::silu_gated;
-pub use linear::linear;
+pub use activation::Activation;
+pub use attention::{AttentionRule, attention};
+pub(crate) use compressed_linear::compressed_linear;
+pub use layer_norm::layer_norm;
+pub use linear::{linear, linear_inputs_first};
 pub use rms_norm::rms_norm;
 pub use rotary::{RotaryTable, rotary};
-pub use token_scores::{TokenScore, token_logprobs, token_scores};
-pub(crate) use vector::wide;
+pub use token_scores::{TokenHead, TokenScore, token_logprobs, token_scores};
+pub(crate) use vector::{dot, wide};

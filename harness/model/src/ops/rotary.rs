@@ -1,4 +1,6 @@
 //! Rotary position embedding with its gradient, rotate-half convention (Su et al. 2021, "RoFormer"; layout of GPT-NeoX and Llama).
+//!
+//! The leading dimensions of each head are turned, as many as the table has angles for; the others pass through.
 
 use std::sync::Arc;
 
@@ -20,17 +22,17 @@ pub struct RotaryTable {
 }
 
 impl RotaryTable {
-    /// Angles `position · inverse_frequency` in f32, as the reference implementations compute them.
-    pub fn new(positions: &[u32], inverse_frequencies: &[f32]) -> Self {
+    /// Angles `position · inverse_frequency` in f32, as the reference implementations compute them, for rows given as
+    /// (position, inverse frequencies of `half` planes). Cosines and sines are multiplied by `magnitude`.
+    pub fn new(rows: &[(u32, &[f32])], half: usize, magnitude: f32) -> Self {
         let angles = || {
-            positions
-                .iter()
-                .flat_map(|&p| inverse_frequencies.iter().map(move |&f| p as f32 * f))
+            rows.iter()
+                .flat_map(|(position, planes)| planes.iter().map(|&f| *position as f32 * f))
         };
         Self {
-            cosines: Arc::new(angles().map(f32::cos).collect()),
-            sines: Arc::new(angles().map(f32::sin).collect()),
-            half: inverse_frequencies.len(),
+            cosines: Arc::new(angles().map(|angle| angle.cos() * magnitude).collect()),
+            sines: Arc::new(angles().map(|angle| angle.sin() * magnitude).collect()),
+            half,
         }
     }
 }
@@ -38,7 +40,8 @@ impl RotaryTable {
 #[derive(Clone)]
 struct Rotary {
     table: RotaryTable,
-    /// +1 rotates, −1 rotates back: the gradient of a rotation is the inverse rotation.
+    head_dim: usize,
+    /// +1 rotates, −1 rotates back: the gradient of a rotation is the inverse rotation, times the same magnitude.
     direction: f32,
 }
 
@@ -63,8 +66,11 @@ impl CustomOp1 for Rotary {
                     for (row, (y, x)) in y.chunks_mut(width).zip(x.chunks(width)).enumerate() {
                         let cosines = &cosines[row * half..(row + 1) * half];
                         let sines = &sines[row * half..(row + 1) * half];
-                        for (y, x) in y.chunks_mut(2 * half).zip(x.chunks(2 * half)) {
-                            let ((y1, y2), (x1, x2)) = (y.split_at_mut(half), x.split_at(half));
+                        let heads = y.chunks_mut(self.head_dim).zip(x.chunks(self.head_dim));
+                        for (y, x) in heads {
+                            y[2 * half..].copy_from_slice(&x[2 * half..]);
+                            let (y1, y2) = y[..2 * half].split_at_mut(half);
+                            let (x1, x2) = x[..2 * half].split_at(half);
                             for i in 0..half {
                                 let sine = self.direction * sines[i];
                                 y1[i] = x1[i] * cosines[i] - x2[i] * sine;
@@ -86,22 +92,24 @@ impl CustomOp1 for Rotary {
     }
 }
 
-/// Rotates every head of x `[rows, heads · head_dim]` (f32) by the angles of its row; the whole head takes part.
+/// Rotates every head of x `[rows, heads · head_dim]` (f32) by the angles of its row.
 ///
 /// # Errors
 /// When the row count or head size does not fit the table, or x is not contiguous f32 on the CPU.
-pub fn rotary(x: &Tensor, table: &RotaryTable) -> Result<Tensor> {
+pub fn rotary(x: &Tensor, table: &RotaryTable, head_dim: usize) -> Result<Tensor> {
     let (rows, width) = x.dims2()?;
-    if rows * table.half != table.cosines.len() || width % (2 * table.half) != 0 {
+    let fits = 2 * table.half <= head_dim && width.is_multiple_of(head_dim);
+    if rows * table.half != table.cosines.len() || !fits {
         candle_core::bail!(
-            "rotary: input {:?} does not fit {} rows of {} angles",
+            "rotary: input {:?} with heads of {head_dim} does not fit {} angles, {} a row",
             x.shape(),
-            table.cosines.len() / table.half,
+            table.cosines.len(),
             table.half
         );
     }
     x.apply_op1(Rotary {
         table: table.clone(),
+        head_dim,
         direction: 1.0,
     })
 }

@@ -1,11 +1,11 @@
 //! Log-probabilities of chosen tokens straight from hidden states, without ever storing [rows, vocabulary].
 //!
-//! log softmax(h·Wᵀ)[target], computed a few rows at a time; the backward pass recomputes each piece.
+//! log softmax(h·Wᵀ + b)[target], logits perhaps capped as c·tanh(logit / c), computed a few rows at a time; the backward pass recomputes each piece.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 
 use super::matrix::{Matrix, contiguous};
-use super::vector::{exp, max, sum_of, wide};
+use super::vector::{exp, max, sum_of, tanh, wide};
 
 /// Logits held at a time: 4 Mi values, 16 MiB.
 const LOGITS_PER_PIECE: usize = 4 << 20;
@@ -19,23 +19,46 @@ pub struct TokenScore {
     pub is_argmax: bool,
 }
 
-/// A view of hidden states [rows, width] and head weights [vocabulary, width].
+/// What turns hidden states into logits.
+#[derive(Clone, Debug)]
+pub struct TokenHead {
+    /// [vocabulary, width], f32.
+    pub weight: Tensor,
+    /// [vocabulary], f32.
+    pub bias: Option<Tensor>,
+    /// c in c · tanh(logit / c).
+    pub soft_cap: Option<f32>,
+}
+
+impl TokenHead {
+    /// The bias, or an empty tensor in its place.
+    fn bias_or_empty(&self) -> Result<Tensor> {
+        match &self.bias {
+            Some(bias) => Ok(bias.clone()),
+            None => Tensor::zeros(0, self.weight.dtype(), self.weight.device()),
+        }
+    }
+}
+
+/// A view of hidden states [rows, width], head weights [vocabulary, width] and bias [vocabulary] or empty.
 #[derive(Clone, Copy)]
 struct Head<'a> {
     hidden: &'a CpuStorage,
     hidden_offset: usize,
     weight: &'a CpuStorage,
     weight_offset: usize,
+    bias: &'a [f32],
+    soft_cap: Option<f32>,
     width: usize,
     vocabulary: usize,
 }
 
 impl<'a> Head<'a> {
     fn new(
-        hidden: &'a CpuStorage,
-        lh: &Layout,
-        weight: &'a CpuStorage,
-        lw: &Layout,
+        (hidden, lh): (&'a CpuStorage, &Layout),
+        (weight, lw): (&'a CpuStorage, &Layout),
+        (bias, lb): (&'a CpuStorage, &Layout),
+        soft_cap: Option<f32>,
     ) -> Result<Self> {
         contiguous("token_logprobs", hidden, lh)?;
         contiguous("token_logprobs", weight, lw)?;
@@ -45,6 +68,8 @@ impl<'a> Head<'a> {
             hidden_offset: lh.start_offset(),
             weight,
             weight_offset: lw.start_offset(),
+            bias: contiguous("token_logprobs", bias, lb)?,
+            soft_cap,
             width,
             vocabulary,
         })
@@ -75,8 +100,22 @@ impl<'a> Head<'a> {
     }
 
     fn logits(&self, start: usize, rows: usize) -> Result<Vec<f32>> {
-        self.hidden_rows(start, rows)
-            .times(self.weight().transposed())
+        let hidden = self.hidden_rows(start, rows);
+        let mut logits = hidden.times(self.weight().transposed())?;
+        wide(|| {
+            for logits in logits.chunks_mut(self.vocabulary) {
+                logits
+                    .iter_mut()
+                    .zip(self.bias)
+                    .for_each(|(logit, bias)| *logit += bias);
+                if let Some(cap) = self.soft_cap {
+                    for logit in logits {
+                        *logit = cap * tanh(*logit / cap);
+                    }
+                }
+            }
+        });
+        Ok(logits)
     }
 
     /// Calls `each` with the row number and logits of every target.
@@ -108,25 +147,50 @@ fn log_sum_exp(logits: &[f32]) -> f32 {
 
 struct TokenLogprobs {
     targets: Vec<u32>,
+    soft_cap: Option<f32>,
+}
+
+/// Turns a row's logits into d logprob / d logits · scale, the logits being those before the cap.
+#[inline(always)]
+#[allow(
+    clippy::inline_always,
+    reason = "must be inlined into the target-feature version of its caller"
+)]
+fn logit_gradients(logits: &mut [f32], target: usize, scale: f32, soft_cap: Option<f32>) {
+    let normaliser = log_sum_exp(logits);
+    let own = logits[target];
+    match soft_cap {
+        None => {
+            for logit in logits.iter_mut() {
+                *logit = -scale * exp(*logit - normaliser);
+            }
+            logits[target] += scale;
+        }
+        Some(cap) => {
+            // The derivative of the cap is 1 − tanh², and the capped logit is c·tanh.
+            let slope = |capped: f32| 1.0 - (capped / cap) * (capped / cap);
+            for logit in logits.iter_mut() {
+                *logit = -scale * exp(*logit - normaliser) * slope(*logit);
+            }
+            logits[target] += scale * slope(own);
+        }
+    }
 }
 
 impl TokenLogprobs {
-    /// Gradients of hidden states and head weights for dlogprob [rows]: d logits = (onehot − softmax) · dlogprob.
-    fn gradients(&self, head: Head, dlogprobs: &[f32]) -> Result<(Vec<f32>, Vec<f32>)> {
+    /// Gradients of hidden states, head weights and bias for dlogprob [rows]: d logits = (onehot − softmax) · dlogprob.
+    fn gradients(&self, head: Head, dlogprobs: &[f32]) -> Result<[Vec<f32>; 3]> {
         let mut dhidden = Vec::with_capacity(self.targets.len() * head.width);
         let mut dweight = vec![0f32; head.vocabulary * head.width];
+        let mut dbias = vec![0f32; head.bias.len()];
         for (piece, targets) in self.targets.chunks(head.rows_per_piece()).enumerate() {
             let start = piece * head.rows_per_piece();
             let mut logits = head.logits(start, targets.len())?;
             wide(|| {
-                for (i, (logits, &target)) in
-                    logits.chunks_mut(head.vocabulary).zip(targets).enumerate()
-                {
-                    let (normaliser, scale) = (log_sum_exp(logits), dlogprobs[start + i]);
-                    for logit in logits.iter_mut() {
-                        *logit = -scale * exp(*logit - normaliser);
-                    }
-                    logits[target as usize] += scale;
+                let rows = logits.chunks_mut(head.vocabulary).zip(targets);
+                for ((logits, &target), &scale) in rows.zip(&dlogprobs[start..]) {
+                    logit_gradients(logits, target as usize, scale, self.soft_cap);
+                    add(&mut dbias, logits);
                 }
             });
             let dlogits = CpuStorage::F32(logits);
@@ -135,18 +199,25 @@ impl TokenLogprobs {
             let piece = dlogits
                 .transposed()
                 .times(head.hidden_rows(start, targets.len()))?;
-            wide(|| {
-                dweight
-                    .iter_mut()
-                    .zip(&piece)
-                    .for_each(|(sum, part)| *sum += part);
-            });
+            wide(|| add(&mut dweight, &piece));
         }
-        Ok((dhidden, dweight))
+        Ok([dhidden, dweight, dbias])
     }
 }
 
-impl CustomOp2 for TokenLogprobs {
+/// Adds as many elements as `sum` has.
+#[inline(always)]
+#[allow(
+    clippy::inline_always,
+    reason = "must be inlined into the target-feature version of its caller"
+)]
+fn add(sum: &mut [f32], part: &[f32]) {
+    sum.iter_mut()
+        .zip(part)
+        .for_each(|(sum, part)| *sum += part);
+}
+
+impl CustomOp3 for TokenLogprobs {
     fn name(&self) -> &'static str {
         "token_logprobs"
     }
@@ -157,9 +228,12 @@ impl CustomOp2 for TokenLogprobs {
         lh: &Layout,
         w: &CpuStorage,
         lw: &Layout,
+        b: &CpuStorage,
+        lb: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let mut logprobs = vec![0f32; self.targets.len()];
-        Head::new(h, lh, w, lw)?.for_each_row(&self.targets, |row, logits| {
+        let head = Head::new((h, lh), (w, lw), (b, lb), self.soft_cap)?;
+        head.for_each_row(&self.targets, |row, logits| {
             logprobs[row] = logits[self.targets[row] as usize] - log_sum_exp(logits);
         })?;
         let shape = Shape::from(logprobs.len());
@@ -170,16 +244,21 @@ impl CustomOp2 for TokenLogprobs {
         &self,
         hidden: &Tensor,
         weight: &Tensor,
+        bias: &Tensor,
         _y: &Tensor,
         dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dlogprobs = dy.to_vec1::<f32>()?;
-        let (dhidden, dweight) =
-            with_head(hidden, weight, |head| self.gradients(head, &dlogprobs))?;
-        let dhidden = Tensor::from_vec(dhidden, hidden.shape(), hidden.device())?;
+        let gradients = with_head(hidden, weight, bias, self.soft_cap, |head| {
+            self.gradients(head, &dlogprobs)
+        });
+        let [dhidden, dweight, dbias] = gradients?;
+        let like = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device());
+        let dhidden = like(dhidden, hidden)?;
         Ok((
             Some(dhidden),
-            Some(Tensor::from_vec(dweight, weight.shape(), weight.device())?),
+            Some(like(dweight, weight)?),
+            Some(like(dbias, bias)?),
         ))
     }
 }
@@ -187,22 +266,29 @@ impl CustomOp2 for TokenLogprobs {
 fn with_head<R>(
     hidden: &Tensor,
     weight: &Tensor,
+    bias: &Tensor,
+    soft_cap: Option<f32>,
     work: impl FnOnce(Head) -> Result<R>,
 ) -> Result<R> {
-    let ((h, lh), (w, lw)) = (hidden.storage_and_layout(), weight.storage_and_layout());
-    match (&*h, &*w) {
-        (Storage::Cpu(h), Storage::Cpu(w)) => work(Head::new(h, lh, w, lw)?),
+    let (h, lh) = hidden.storage_and_layout();
+    let (w, lw) = weight.storage_and_layout();
+    let (b, lb) = bias.storage_and_layout();
+    match (&*h, &*w, &*b) {
+        (Storage::Cpu(h), Storage::Cpu(w), Storage::Cpu(b)) => {
+            work(Head::new((h, lh), (w, lw), (b, lb), soft_cap)?)
+        }
         _ => bail!("token_logprobs: CPU tensors only"),
     }
 }
 
-fn check(hidden: &Tensor, weight: &Tensor, targets: &[u32]) -> Result<()> {
-    let ((rows, width), (vocabulary, weight_width)) = (hidden.dims2()?, weight.dims2()?);
-    if rows != targets.len() || width != weight_width {
+fn check(hidden: &Tensor, head: &TokenHead, targets: &[u32]) -> Result<()> {
+    let ((rows, width), (vocabulary, weight_width)) = (hidden.dims2()?, head.weight.dims2()?);
+    let biases = head.bias.as_ref().map_or(Ok(vocabulary), Tensor::dims1)?;
+    if rows != targets.len() || width != weight_width || biases != vocabulary {
         bail!(
-            "token_logprobs: hidden {:?}, head {:?} and {} targets do not fit",
+            "token_logprobs: hidden {:?}, head {:?}, {biases} biases and {} targets do not fit",
             hidden.shape(),
-            weight.shape(),
+            head.weight.shape(),
             targets.len()
         );
     }
@@ -217,23 +303,28 @@ fn check(hidden: &Tensor, weight: &Tensor, targets: &[u32]) -> Result<()> {
     }
 }
 
-/// Differentiable log-probabilities [rows] of `targets` (one a row) given hidden [rows, width] and head weight
-/// [vocabulary, width], f32, natural logarithm.
+/// Differentiable log-probabilities [rows] of `targets` (one a row) given hidden [rows, width] and the head, f32, natural
+/// logarithm.
 ///
 /// # Errors
 /// When shapes do not fit, a target is outside the vocabulary, or a tensor is not contiguous f32 on the CPU.
-pub fn token_logprobs(hidden: &Tensor, weight: &Tensor, targets: Vec<u32>) -> Result<Tensor> {
-    check(hidden, weight, &targets)?;
-    hidden.apply_op2(weight, TokenLogprobs { targets })
+pub fn token_logprobs(hidden: &Tensor, head: &TokenHead, targets: Vec<u32>) -> Result<Tensor> {
+    check(hidden, head, &targets)?;
+    let op = TokenLogprobs {
+        targets,
+        soft_cap: head.soft_cap,
+    };
+    hidden.apply_op3(&head.weight, &head.bias_or_empty()?, op)
 }
 
 /// Like [`token_logprobs`], without gradients, and telling for each target whether it is the most likely token.
 ///
 /// # Errors
 /// As [`token_logprobs`].
-pub fn token_scores(hidden: &Tensor, weight: &Tensor, targets: &[u32]) -> Result<Vec<TokenScore>> {
-    check(hidden, weight, targets)?;
-    with_head(hidden, weight, |head| {
+pub fn token_scores(hidden: &Tensor, head: &TokenHead, targets: &[u32]) -> Result<Vec<TokenScore>> {
+    check(hidden, head, targets)?;
+    let bias = head.bias_or_empty()?;
+    with_head(hidden, &head.weight, &bias, head.soft_cap, |head| {
         let mut scores = Vec::with_capacity(targets.len());
         head.for_each_row(targets, |row, logits| {
             let target = targets[row] as usize;

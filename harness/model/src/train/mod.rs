@@ -1,9 +1,15 @@
-//! Training: batches of prompts with answers, the optimiser and its learning-rate schedule. Losses live with who trains.
+//! Training: batches of prompts with answers, gradients, optimisers and learning-rate schedules. Losses live with who trains.
 
 mod adamw;
 mod answers;
+mod gradients;
+mod optimizer;
 mod schedule;
+mod sgd;
 
-pub use adamw::{AdamW, AdamWOptions};
+pub use adamw::{AdamW, AdamWOptions, DecayGroup};
 pub use answers::{AnswerBatch, TokenizedPair};
+pub use gradients::GradientSet;
+pub use optimizer::Optimizer;
 pub use schedule::{Schedule, ScheduleKind};
+pub use sgd::Sgd;

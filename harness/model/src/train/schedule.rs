@@ -1,4 +1,4 @@
-//! Learning-rate schedules: linear warm-up, then constant or linear decay to zero.
+//! Learning-rate schedules: linear warm-up, then constant, or linear or cosine decay to zero.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,6 +11,8 @@ pub enum ScheduleKind {
     Constant,
     /// From the peak down to zero after the last step.
     Linear,
+    /// From the peak along half a cosine wave down to zero after the last step.
+    Cosine,
 }
 
 impl FromStr for ScheduleKind {
@@ -20,7 +22,10 @@ impl FromStr for ScheduleKind {
         match text {
             "constant" => Ok(Self::Constant),
             "linear" => Ok(Self::Linear),
-            other => Err(format!("unknown schedule {other}: constant or linear")),
+            "cosine" => Ok(Self::Cosine),
+            other => Err(format!(
+                "unknown schedule {other}: constant, linear or cosine"
+            )),
         }
     }
 }
@@ -30,6 +35,7 @@ impl fmt::Display for ScheduleKind {
         f.write_str(match self {
             Self::Constant => "constant",
             Self::Linear => "linear",
+            Self::Cosine => "cosine",
         })
     }
 }
@@ -48,17 +54,19 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The learning rate of step `step`, counted from 0 (as transformers' `get_linear_schedule_with_warmup` counts).
+    /// The learning rate of step `step`, counted from 0, as transformers' `get_constant_schedule_with_warmup`,
+    /// `get_linear_schedule_with_warmup` and `get_cosine_schedule_with_warmup` give it; past the last step, a decayed rate
+    /// stays zero.
     pub fn rate(&self, step: usize) -> f64 {
         if step < self.warmup_steps {
             return self.peak * step as f64 / self.warmup_steps as f64;
         }
+        let decay_steps = self.total_steps.saturating_sub(self.warmup_steps).max(1) as f64;
+        let left = self.total_steps.saturating_sub(step) as f64 / decay_steps;
         match self.kind {
             ScheduleKind::Constant => self.peak,
-            ScheduleKind::Linear => {
-                let decay_steps = self.total_steps.saturating_sub(self.warmup_steps).max(1);
-                self.peak * self.total_steps.saturating_sub(step) as f64 / decay_steps as f64
-            }
+            ScheduleKind::Linear => self.peak * left,
+            ScheduleKind::Cosine => self.peak * 0.5 * (1.0 - (std::f64::consts::PI * left).cos()),
         }
     }
 }
@@ -67,15 +75,43 @@ impl Schedule {
 mod tests {
     use super::{Schedule, ScheduleKind};
 
-    #[test]
-    fn linear_rises_and_falls_to_zero() {
+    fn rates(kind: ScheduleKind) -> Vec<f64> {
         let schedule = Schedule {
             peak: 1.0,
             warmup_steps: 2,
             total_steps: 6,
-            kind: ScheduleKind::Linear,
+            kind,
         };
-        let rates: Vec<f64> = (0..7).map(|step| schedule.rate(step)).collect();
-        assert_eq!(rates, [0.0, 0.5, 1.0, 0.75, 0.5, 0.25, 0.0]);
+        (0..8).map(|step| schedule.rate(step)).collect()
+    }
+
+    #[test]
+    fn linear_rises_and_falls_to_zero() {
+        let want = [0.0, 0.5, 1.0, 0.75, 0.5, 0.25, 0.0, 0.0];
+        assert_eq!(rates(ScheduleKind::Linear), want);
+    }
+
+    #[test]
+    fn constant_stays() {
+        let want = [0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0];
+        assert_eq!(rates(ScheduleKind::Constant), want);
+    }
+
+    /// transformers 5.23 up to the last step; after it, theirs rises again.
+    #[test]
+    fn cosine_falls_as_transformers_has_it() {
+        let want = [
+            0.0,
+            0.5,
+            1.0,
+            0.853_553_390_593_273_7,
+            0.5,
+            0.146_446_609_406_726_27,
+            0.0,
+            0.0,
+        ];
+        for (got, want) in rates(ScheduleKind::Cosine).into_iter().zip(want) {
+            assert!((got - want).abs() < 1e-15, "{got} instead of {want}");
+        }
     }
 }

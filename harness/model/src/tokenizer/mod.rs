@@ -1,10 +1,12 @@
 //! Text to token ids and back, with the facts about special tokens that scoring and training need. Knows no prompts.
 
+mod settings;
+
 use std::path::Path;
 
-use serde_json::Value;
+use crate::error::{ModelError, Result, bad_file};
 
-use crate::error::{ModelError, Result, bad_file, io};
+pub(crate) use settings::TokenizerSettings;
 
 /// A model's tokenizer.
 #[derive(Clone, Debug)]
@@ -12,15 +14,30 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     bos: Option<u32>,
     eos: Option<u32>,
+    pad: Option<u32>,
+    /// All tokens that end a text, `eos` last if no list names it.
+    eos_tokens: Vec<u32>,
     /// Text of the prefix token, which texts may already start with.
     prefix_text: Option<String>,
+    chat_template: Option<String>,
+}
+
+/// The special tokens around a text that is encoded as the tokenizer does by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddedTokens {
+    /// Before the text.
+    pub before: Vec<u32>,
+    /// After it.
+    pub after: Vec<u32>,
 }
 
 impl Tokenizer {
-    /// Reads tokenizer.json, and the BOS and EOS tokens from `tokenizer_config.json` or else config.json.
+    /// Reads tokenizer.json, and special tokens and chat template from the files beside it.
+    ///
+    /// Special tokens are added where tokenizer.json's post-processor adds them, as with transformers' `AutoTokenizer`.
     ///
     /// # Errors
-    /// When tokenizer.json is missing or malformed.
+    /// When tokenizer.json is missing or a file is malformed.
     pub fn read(directory: &Path) -> Result<Self> {
         let file = directory.join("tokenizer.json");
         if !file.is_file() {
@@ -32,34 +49,28 @@ impl Tokenizer {
         }
         let inner =
             tokenizers::Tokenizer::from_file(&file).map_err(|error| bad_file(&file, error))?;
-        let named = read_json(&directory.join("tokenizer_config.json"))?;
-        let config = read_json(&directory.join("config.json"))?;
-        let special = |name: &str, id: &str| {
-            let text = named
-                .get(name)
-                .and_then(|token| token.as_str().or_else(|| token.get("content")?.as_str()));
-            let from_text = text.and_then(|text| inner.token_to_id(text));
-            from_text.or_else(|| first_id(config.get(id)?))
-        };
-        let (bos, eos) = (
-            special("bos_token", "bos_token_id"),
-            special("eos_token", "eos_token_id"),
-        );
-        Self::new(inner, bos, eos)
+        Self::new(inner, &TokenizerSettings::read(directory)?)
     }
 
-    /// Wraps a tokenizer whose special tokens are known.
-    ///
-    /// # Errors
-    /// When a special token's id cannot be decoded.
-    pub fn new(
+    /// Joins the two halves: how texts are split, and what the special tokens are.
+    pub(crate) fn new(
         mut inner: tokenizers::Tokenizer,
-        bos: Option<u32>,
-        eos: Option<u32>,
+        settings: &TokenizerSettings,
     ) -> Result<Self> {
         // A tokenizer.json may ask for padding or truncation; lm-eval tokenizes each text alone and whole.
         inner.with_padding(None);
         inner.with_truncation(None).map_err(tokenizer_error)?;
+        if settings.drops_post_processor() {
+            inner.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
+        }
+        let special = |name| settings.special(name, |text| inner.token_to_id(text));
+        let (bos, eos, pad) = (
+            special("bos_token"),
+            special("eos_token"),
+            special("pad_token"),
+        );
+        let mut eos_tokens = settings.eos_ids();
+        eos_tokens.extend(eos.filter(|eos| !eos_tokens.contains(eos)));
         let prefix_text = match bos.or(eos) {
             Some(prefix) => Some(inner.decode(&[prefix], false).map_err(tokenizer_error)?)
                 .filter(|text| !text.is_empty()),
@@ -69,7 +80,10 @@ impl Tokenizer {
             inner,
             bos,
             eos,
+            pad,
+            eos_tokens,
             prefix_text,
+            chat_template: settings.chat_template(),
         })
     }
 
@@ -117,6 +131,40 @@ impl Tokenizer {
         self.eos
     }
 
+    /// Every token that ends a generated text: those of `generation_config.json` (or else config.json) and the tokenizer's
+    /// own, each once.
+    pub fn eos_tokens(&self) -> Vec<u32> {
+        self.eos_tokens.clone()
+    }
+
+    /// The padding token.
+    pub fn pad(&self) -> Option<u32> {
+        self.pad
+    }
+
+    /// The Jinja template that makes one text of a conversation.
+    pub fn chat_template(&self) -> Option<&str> {
+        self.chat_template.as_deref()
+    }
+
+    /// The special tokens that [`Self::encode`] puts around a text.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn added_tokens(&self) -> Result<AddedTokens> {
+        let (with, bare) = (self.encode_with("a", true)?, self.encode_with("a", false)?);
+        // A vocabulary without "a" leaves only what is added.
+        let found = with
+            .windows(bare.len().max(1))
+            .position(|part| part == bare);
+        Ok(
+            found.map_or_else(AddedTokens::default, |start| AddedTokens {
+                before: with[..start].to_vec(),
+                after: with[start + bare.len()..].to_vec(),
+            }),
+        )
+    }
+
     /// The beginning-of-text token.
     pub fn bos(&self) -> Option<u32> {
         self.bos
@@ -131,23 +179,6 @@ impl Tokenizer {
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
     }
-}
-
-/// An absent file reads as null: both files are optional here.
-fn read_json(file: &Path) -> Result<Value> {
-    if !file.is_file() {
-        return Ok(Value::Null);
-    }
-    let text = std::fs::read_to_string(file).map_err(io(file))?;
-    serde_json::from_str(&text).map_err(|error| bad_file(file, error))
-}
-
-/// An id, or the first of a list of ids.
-fn first_id(value: &Value) -> Option<u32> {
-    let id = value
-        .as_u64()
-        .or_else(|| value.as_array()?.first()?.as_u64())?;
-    u32::try_from(id).ok()
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "used as a map_err argument")]

@@ -1,7 +1,11 @@
 //! Causal grouped-query attention over packed batches, fused and differentiable.
 //!
-//! softmax(q·kᵀ/√d)·v per head (Vaswani et al. 2017, eq. 1; grouped queries: Ainslie et al. 2023), where a row sees the
-//! ancestors of its block and its own block up to itself. Probabilities are recomputed in the backward pass, never kept.
+//! softmax(scale·q·kᵀ)·v per head (Vaswani et al. 2017, eq. 1; grouped queries: Ainslie et al. 2023), where a row sees the
+//! ancestors of its block and its own block up to itself, as far back as the window reaches. Probabilities are recomputed in
+//! the backward pass, never kept.
+
+mod softmax;
+mod visible;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,16 +14,31 @@ use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, b
 use rayon::prelude::*;
 
 use super::matrix::{Matrix, contiguous};
-use super::vector::{dot, exp, max, sum_of, wide};
+use super::vector::wide;
 use crate::packed::Block;
+use softmax::Softmax;
+use visible::Visible;
+
+/// What attention computes besides its products.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttentionRule {
+    /// Width of one head.
+    pub head_dim: usize,
+    /// What scores are multiplied with.
+    pub scale: f32,
+    /// c in c · tanh(score / c), applied to scaled scores.
+    pub soft_cap: Option<f32>,
+    /// Tokens that a query sees, itself included; all before it where there is none. At least 1.
+    pub window: Option<usize>,
+}
 
 #[derive(Clone)]
 struct Attention {
+    rule: AttentionRule,
     blocks: Arc<Vec<Block>>,
     kv_heads: usize,
     /// Query heads per key-value head.
     group: usize,
-    head_dim: usize,
     rows: usize,
 }
 
@@ -59,84 +78,45 @@ impl<'a> Heads<'a> {
 }
 
 impl Attention {
-    fn scale(&self) -> f32 {
-        (self.head_dim as f32).sqrt().recip()
-    }
-
     fn query_columns(&self, kv_head: usize) -> Range<usize> {
-        let width = self.group * self.head_dim;
+        let width = self.group * self.rule.head_dim;
         kv_head * width..(kv_head + 1) * width
     }
 
     fn key_columns(&self, kv_head: usize) -> Range<usize> {
-        kv_head * self.head_dim..(kv_head + 1) * self.head_dim
+        kv_head * self.rule.head_dim..(kv_head + 1) * self.rule.head_dim
     }
 
     /// Attention probabilities of a block's query rows ([rows · group, keys of the range]) for each visible key range.
-    fn probabilities(
+    fn softmax(
         &self,
-        block: &Block,
-        query: &CpuStorage,
+        visible: &Visible,
+        query: Matrix,
         key: Heads,
         kv_head: usize,
-    ) -> Result<Vec<Vec<f32>>> {
-        let query_rows = block.rows.len() * self.group;
-        let query = Matrix::whole(query, query_rows, self.head_dim);
+    ) -> Result<Softmax> {
         let columns = self.key_columns(kv_head);
-        let mut scores = visible_ranges(block)
+        let ranges = visible.ranges.iter();
+        let scores = ranges
             .map(|range| query.times(key.part(range, &columns).transposed()))
             .collect::<Result<Vec<_>>>()?;
-        let widths: Vec<usize> = visible_ranges(block).map(Range::len).collect();
-        wide(|| {
-            for row in 0..query_rows {
-                let own = row / self.group + 1;
-                self.softmax_row(&mut scores, &widths, row, own);
-            }
-        });
-        Ok(scores)
-    }
-
-    /// Softmax of one row that is spread over several score matrices; in the last one only `own` keys are visible.
-    #[inline(always)]
-    #[allow(
-        clippy::inline_always,
-        reason = "must be inlined into the target-feature version of its caller"
-    )]
-    fn softmax_row(&self, scores: &mut [Vec<f32>], widths: &[usize], row: usize, own: usize) {
-        let last = widths.len() - 1;
-        let visible = |part: usize| {
-            row * widths[part]..row * widths[part] + if part == last { own } else { widths[part] }
-        };
-        let largest = (0..=last)
-            .map(|part| max(&scores[part][visible(part)]))
-            .fold(f32::NEG_INFINITY, f32::max);
-        let scale = self.scale();
-        let mut total = 0.0;
-        for (part, scores) in scores.iter_mut().enumerate() {
-            let row = &mut scores[visible(part)];
-            for score in row.iter_mut() {
-                *score = exp((*score - largest) * scale);
-            }
-            total += sum_of(row, |p| p);
-        }
-        let inverse = 1.0 / total;
-        for (part, scores) in scores.iter_mut().enumerate() {
-            scores[visible(part)].iter_mut().for_each(|p| *p *= inverse);
-        }
-        scores[last][row * widths[last] + own..(row + 1) * widths[last]].fill(0.0);
+        Ok(Softmax::new(scores, visible, self.group, &self.rule))
     }
 
     /// The output columns of one key-value head's queries: `[rows, group · head_dim]`.
     fn forward_head(&self, q: Heads, k: Heads, v: Heads, kv_head: usize) -> Result<Vec<f32>> {
-        let width = self.group * self.head_dim;
+        let width = self.group * self.rule.head_dim;
         let mut out = vec![0f32; self.rows * width];
         for block in self.blocks.iter() {
+            let query_rows = block.rows.len() * self.group;
             let query = q.gather(&block.rows, &self.query_columns(kv_head));
-            let probabilities = self.probabilities(block, &query, k, kv_head)?;
+            let query = Matrix::whole(&query, query_rows, self.rule.head_dim);
+            let visible = Visible::new(block, self.rule.window);
+            let softmax = self.softmax(&visible, query, k, kv_head)?;
             let out = &mut out[block.rows.start * width..block.rows.end * width];
-            for (range, part) in visible_ranges(block).zip(probabilities) {
+            for (range, part) in visible.ranges.iter().zip(softmax.probabilities) {
                 let part = CpuStorage::F32(part);
-                let part = Matrix::whole(&part, block.rows.len() * self.group, range.len());
+                let part = Matrix::whole(&part, query_rows, range.len());
                 add(out, &part.times(v.part(range, &self.key_columns(kv_head)))?);
             }
         }
@@ -152,7 +132,7 @@ impl Attention {
         dy: Heads,
         kv_head: usize,
     ) -> Result<[Vec<f32>; 3]> {
-        let (query_width, key_width) = (self.group * self.head_dim, self.head_dim);
+        let (query_width, key_width) = (self.group * self.rule.head_dim, self.rule.head_dim);
         let mut dq = vec![0f32; self.rows * query_width];
         let mut dk = vec![0f32; self.rows * key_width];
         let mut dv = vec![0f32; self.rows * key_width];
@@ -161,16 +141,17 @@ impl Attention {
             let query_rows = block.rows.len() * self.group;
             let query = q.gather(&block.rows, &self.query_columns(kv_head));
             let dout = dy.gather(&block.rows, &self.query_columns(kv_head));
-            let query_matrix = Matrix::whole(&query, query_rows, self.head_dim);
-            let dout_matrix = Matrix::whole(&dout, query_rows, self.head_dim);
-            let probabilities = self.probabilities(block, &query, k, kv_head)?;
-            let mut dscores = visible_ranges(block)
+            let query_matrix = Matrix::whole(&query, query_rows, self.rule.head_dim);
+            let dout_matrix = Matrix::whole(&dout, query_rows, self.rule.head_dim);
+            let visible = Visible::new(block, self.rule.window);
+            let softmax = self.softmax(&visible, query_matrix, k, kv_head)?;
+            let mut dscores = (visible.ranges.iter())
                 .map(|range| dout_matrix.times(v.part(range, &columns).transposed()))
                 .collect::<Result<Vec<_>>>()?;
-            let widths: Vec<usize> = visible_ranges(block).map(Range::len).collect();
-            wide(|| self.softmax_backward(&probabilities, &mut dscores, &widths, query_rows));
+            softmax.backward(&mut dscores, query_rows, self.rule.scale);
             let dq = &mut dq[block.rows.start * query_width..block.rows.end * query_width];
-            for ((range, p), ds) in visible_ranges(block).zip(probabilities).zip(dscores) {
+            let parts = softmax.probabilities.into_iter().zip(dscores);
+            for (range, (p, ds)) in visible.ranges.iter().zip(parts) {
                 let (p, ds) = (CpuStorage::F32(p), CpuStorage::F32(ds));
                 let p = Matrix::whole(&p, query_rows, range.len());
                 let ds = Matrix::whole(&ds, query_rows, range.len());
@@ -181,27 +162,6 @@ impl Attention {
             }
         }
         Ok([dq, dk, dv])
-    }
-
-    /// Turns dP into the gradient of the unscaled scores, p·(dp − Σ p·dp)/√d; masked positions have p = 0.
-    #[inline(always)]
-    #[allow(
-        clippy::inline_always,
-        reason = "must be inlined into the target-feature version of its caller"
-    )]
-    fn softmax_backward(&self, p: &[Vec<f32>], dp: &mut [Vec<f32>], widths: &[usize], rows: usize) {
-        let scale = self.scale();
-        for row in 0..rows {
-            let span = |part: usize| row * widths[part]..(row + 1) * widths[part];
-            let mean: f32 = (0..p.len())
-                .map(|part| dot(&p[part][span(part)], &dp[part][span(part)]))
-                .sum();
-            for (part, dp) in dp.iter_mut().enumerate() {
-                for (dp, &p) in dp[span(part)].iter_mut().zip(&p[part][span(part)]) {
-                    *dp = p * (*dp - mean) * scale;
-                }
-            }
-        }
     }
 
     /// Puts one part per key-value head, each [rows, width], side by side.
@@ -239,18 +199,13 @@ impl Attention {
         let gradient = |parts: &[Vec<f32>], like: &Tensor, width| {
             Tensor::from_vec(self.side_by_side(parts, width), like.shape(), like.device())
         };
-        let width = self.head_dim;
+        let width = self.rule.head_dim;
         Ok([
             gradient(&parts[0], q, self.group * width)?,
             gradient(&parts[1], k, width)?,
             gradient(&parts[2], v, width)?,
         ])
     }
-}
-
-/// The ancestors and then the block's own rows: the key ranges its queries see.
-fn visible_ranges(block: &Block) -> impl Iterator<Item = &Range<usize>> {
-    block.ancestors.iter().chain(std::iter::once(&block.rows))
 }
 
 fn add(sum: &mut [f32], part: &[f32]) {
@@ -280,7 +235,7 @@ impl CustomOp3 for Attention {
             .into_par_iter()
             .map(|head| self.forward_head(q, k, v, head))
             .collect::<Result<Vec<_>>>()?;
-        let out = self.side_by_side(&heads, self.group * self.head_dim);
+        let out = self.side_by_side(&heads, self.group * self.rule.head_dim);
         Ok((CpuStorage::F32(out), lq.shape().clone()))
     }
 
@@ -307,11 +262,11 @@ pub fn attention(
     k: &Tensor,
     v: &Tensor,
     blocks: &Arc<Vec<Block>>,
-    head_dim: usize,
+    rule: AttentionRule,
 ) -> Result<Tensor> {
     let ((rows, q_width), (k_rows, kv_width)) = (q.dims2()?, k.dims2()?);
-    let fits = q_width.is_multiple_of(head_dim)
-        && kv_width.is_multiple_of(head_dim)
+    let fits = q_width.is_multiple_of(rule.head_dim)
+        && kv_width.is_multiple_of(rule.head_dim)
         && q_width.is_multiple_of(kv_width);
     let covered = blocks.last().map_or(0, |block| block.rows.end);
     if !fits
@@ -319,25 +274,21 @@ pub fn attention(
         || v.shape() != k.shape()
         || covered != rows
         || q.dtype() != DType::F32
+        || rule.window == Some(0)
     {
         bail!(
-            "attention: q {:?}, k {:?}, v {:?}, {covered} rows in blocks, head_dim {head_dim} do not fit",
+            "attention: q {:?}, k {:?}, v {:?}, {covered} rows in blocks and {rule:?} do not fit",
             q.shape(),
             k.shape(),
             v.shape()
         );
     }
-    let kv_heads = kv_width / head_dim;
-    let group = q_width / kv_width;
-    q.apply_op3(
-        k,
-        v,
-        Attention {
-            blocks: Arc::clone(blocks),
-            kv_heads,
-            group,
-            head_dim,
-            rows,
-        },
-    )
+    let attention = Attention {
+        rule,
+        blocks: Arc::clone(blocks),
+        kv_heads: kv_width / rule.head_dim,
+        group: q_width / kv_width,
+        rows,
+    };
+    q.apply_op3(k, v, attention)
 }

@@ -1,0 +1,166 @@
+//! Where a model comes from: a directory, a GGUF file, or an id of the hub that is downloaded first. Opens none of them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::exit::Refused;
+use crate::progress::Terminal;
+
+/// What the user calls a model.
+pub(crate) struct ModelSource {
+    name: PathBuf,
+    /// Branch, tag or commit of a hub id.
+    revision: Option<String>,
+}
+
+impl ModelSource {
+    pub(crate) fn new(name: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            revision: None,
+        }
+    }
+
+    /// Reads the value of `--model-args`, as lm-eval has it.
+    pub(crate) fn from_arguments(arguments: &str) -> Result<Self> {
+        let (mut name, mut revision) = (None, None);
+        for argument in arguments.split(',').filter(|argument| !argument.is_empty()) {
+            match argument.split_once('=') {
+                Some(("pretrained", source)) => name = Some(PathBuf::from(source)),
+                Some(("revision", chosen)) => revision = Some(chosen.to_owned()),
+                Some(("dtype", "float32" | "auto")) => {}
+                Some(("dtype", other)) => {
+                    return Err(Refused(format!(
+                        "--model-args dtype={other}: weights are computed in float32"
+                    ))
+                    .into());
+                }
+                _ => {
+                    return Err(Refused(format!(
+                        "--model-args {argument}: pretrained=DIR, revision=NAME and dtype=float32 are understood"
+                    ))
+                    .into());
+                }
+            }
+        }
+        let name =
+            name.ok_or_else(|| Refused("--model hf needs --model-args pretrained=DIR".to_owned()))?;
+        Ok(Self { name, revision })
+    }
+
+    /// As the user wrote it.
+    pub(crate) fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// The directory or file to open. What is there goes before a hub id of the same name; a name that can be neither is
+    /// left to whoever opens it.
+    pub(crate) fn locate(&self, terminal: &mut Terminal) -> Result<PathBuf> {
+        let model = self.name.to_str().unwrap_or_default();
+        if !self.name.exists() && is_hub_id(model) {
+            return hub::download(model, self.revision.as_deref(), terminal);
+        }
+        match &self.revision {
+            None => Ok(self.name.clone()),
+            Some(revision) => Err(Refused(format!(
+                "--model-args revision={revision} goes with a hub id, and {} is none",
+                self.name.display()
+            ))
+            .into()),
+        }
+    }
+}
+
+/// Whether a name that is no path has the form of a hub id, `ORG/NAME`.
+fn is_hub_id(name: &str) -> bool {
+    let is_part = |part: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            && part.chars().all(plain)
+            && !part.contains("..")
+    };
+    let parts = name.split_once('/');
+    let is_gguf = Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
+    !is_gguf && parts.is_some_and(|(organisation, model)| is_part(organisation) && is_part(model))
+}
+
+#[cfg(feature = "hub")]
+mod hub {
+    use std::path::PathBuf;
+
+    use anyhow::Result;
+    use harness_bench::Event;
+    use harness_hub::{Hub, HubEvent, HubSettings, MAIN};
+
+    use crate::progress::Terminal;
+
+    const BYTES_PER_MEGABYTE: u64 = 1_000_000;
+
+    pub(super) fn download(
+        model: &str,
+        revision: Option<&str>,
+        terminal: &mut Terminal,
+    ) -> Result<PathBuf> {
+        let hub = Hub::new(HubSettings::from_environment()?);
+        let mut show = |event| terminal.show(in_megabytes(event));
+        Ok(hub.model(model, revision.unwrap_or(MAIN), &mut show)?)
+    }
+
+    fn in_megabytes(event: HubEvent) -> Event {
+        let megabytes = |bytes: u64| bytes.div_ceil(BYTES_PER_MEGABYTE) as usize;
+        match event {
+            HubEvent::FileStarted { name, bytes } => Event::StageStarted {
+                name,
+                total: Some(megabytes(bytes)),
+                unit: "MB",
+            },
+            HubEvent::FileAdvanced { bytes } => Event::StageAdvanced {
+                done: megabytes(bytes),
+                remark: "MB".into(),
+            },
+            HubEvent::FileFinished => Event::StageFinished {
+                remark: "downloaded".into(),
+            },
+            HubEvent::Message(text) => Event::Message(text),
+        }
+    }
+}
+
+#[cfg(not(feature = "hub"))]
+mod hub {
+    use std::path::PathBuf;
+
+    use anyhow::Result;
+
+    use crate::exit::Refused;
+    use crate::progress::Terminal;
+
+    pub(super) fn download(model: &str, _: Option<&str>, _: &mut Terminal) -> Result<PathBuf> {
+        let message = format!(
+            "no model directory {model}; as a hub id it needs a build with the feature \"hub\""
+        );
+        Err(Refused(message).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_hub_id;
+
+    #[test]
+    fn hub_ids_are_told_from_paths() {
+        for id in ["HuggingFaceTB/SmolLM2-135M", "a/b.c", "01-ai/Yi_6B"] {
+            assert!(is_hub_id(id), "{id}");
+        }
+        let paths = [
+            "model", "./model", "../model", "/a/b", "a/b/c", "a/", "a/..", "a b/c", "a/.b", "~/m",
+            "a/b.gguf",
+        ];
+        for path in paths {
+            assert!(!is_hub_id(path), "{path}");
+        }
+    }
+}

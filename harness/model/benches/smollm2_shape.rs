@@ -1,0 +1,128 @@
+//! Prefill and training-step times for SmolLM2-135M's shape, f32, random weights: the cases that torch is timed on, too.
+//!
+//! `cargo bench -p harness-model` prints one JSON object; [docs/performance.md](../../../docs/performance.md) says how to
+//! read it beside torch's numbers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark may panic and print"
+)]
+
+use std::time::Instant;
+
+use candle_core::Device;
+use harness_model::train::{AdamW, AdamWOptions, Optimizer};
+use harness_model::{Decoder, DecoderSpec, PackedBatch, Weights, read_spec};
+use serde_json::json;
+
+const RUNS: usize = 5;
+const VOCABULARY: u32 = 49_152;
+
+fn spec() -> DecoderSpec {
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({
+        "model_type": "llama", "hidden_act": "silu", "hidden_size": 576, "intermediate_size": 1536,
+        "num_attention_heads": 9, "num_hidden_layers": 30, "num_key_value_heads": 3, "rms_norm_eps": 1e-5,
+        "rope_theta": 100_000.0, "tie_word_embeddings": true, "vocab_size": VOCABULARY,
+        "max_position_embeddings": 8192,
+    });
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    read_spec(folder.path()).unwrap()
+}
+
+/// `sequences` sequences of `length` tokens that share nothing.
+fn batch(sequences: u32, length: u32) -> PackedBatch {
+    let mut batch = PackedBatch::new();
+    for sequence in 0..sequences {
+        let token = |i: u32| (i * 7919 + sequence * 104_729) % VOCABULARY;
+        batch.push(&(0..length).map(token).collect::<Vec<u32>>());
+    }
+    batch
+}
+
+/// Every next token of every sequence.
+fn targets(batch: &PackedBatch) -> Vec<(usize, u32)> {
+    let rows = 0..batch.len() - 1;
+    let inside = rows.filter(|&row| batch.positions()[row + 1] > 0);
+    inside.map(|row| (row, batch.tokens()[row + 1])).collect()
+}
+
+/// Median seconds of `work`, after one run to warm up.
+fn median(mut work: impl FnMut()) -> f64 {
+    work();
+    let mut seconds: Vec<f64> = (0..RUNS)
+        .map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds[RUNS / 2]
+}
+
+fn report(name: &str, tokens: usize, seconds: f64) {
+    let rate = (tokens as f64 / seconds * 10.0).round() / 10.0;
+    println!(
+        "{}",
+        json!({ "case": name, "seconds": seconds, "tokens_per_s": rate, "peak_mib": peak_mib() })
+    );
+}
+
+/// The most memory this process has had, where the system tells.
+fn peak_mib() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: usize = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kib / 1024)
+}
+
+fn main() {
+    let spec = spec();
+    let weights = Weights::random(&spec, 1, &Device::Cpu).unwrap();
+    let decoder = Decoder::new(spec.clone(), &weights).unwrap();
+    for (sequences, length) in [(1, 512), (8, 128), (1, 1024)] {
+        let batch = batch(sequences, length);
+        let targets = targets(&batch);
+        let all = median(|| {
+            let hidden = decoder.hidden(&batch).unwrap();
+            decoder.token_scores(&hidden, &targets).unwrap();
+        });
+        report(
+            &format!("prefill_{sequences}x{length}_all"),
+            batch.len(),
+            all,
+        );
+        let last = median(|| {
+            let hidden = decoder.hidden(&batch).unwrap();
+            decoder
+                .token_scores(&hidden, &targets[targets.len() - 1..])
+                .unwrap();
+        });
+        report(
+            &format!("prefill_{sequences}x{length}_last"),
+            batch.len(),
+            last,
+        );
+    }
+    let (weights, variables) = weights.trainable().unwrap();
+    let decoder = Decoder::new(spec, &weights).unwrap();
+    let mut optimizer = AdamW::new(variables, AdamWOptions::default());
+    let batch = batch(4, 128);
+    let targets = targets(&batch);
+    let step = median(|| {
+        let hidden = decoder.hidden(&batch).unwrap();
+        let logprobs = decoder.token_logprobs(&hidden, &targets).unwrap();
+        let gradients = logprobs
+            .mean_all()
+            .unwrap()
+            .neg()
+            .unwrap()
+            .backward()
+            .unwrap();
+        optimizer.step(&gradients, 1e-5).unwrap();
+    });
+    report("train_4x128_all", batch.len(), step);
+}

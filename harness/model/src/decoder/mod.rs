@@ -1,0 +1,177 @@
+//! The one decoder: runs packed batches for scoring and for training alike, as a [`DecoderSpec`] describes it.
+//!
+//! It returns hidden states; logits are computed only for the rows somebody asks about. It knows no files and no families.
+
+mod attention;
+mod embedding;
+mod feed_forward;
+mod head;
+mod layer;
+mod norm;
+mod rotation;
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+
+use crate::error::{ModelError, Result};
+use crate::ops::{RotaryTable, TokenScore};
+use crate::packed::{Block, PackedBatch};
+use crate::projection::Projection;
+use crate::spec::DecoderSpec;
+use crate::weights::Weights;
+use embedding::Embedding;
+use head::Head;
+use layer::Layer;
+use norm::Norm;
+use rotation::Rotations;
+
+/// A decoder with its weights. Cheap to clone; clones share weights.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    spec: Arc<DecoderSpec>,
+    embedding: Embedding,
+    rotations: Arc<Rotations>,
+    layers: Vec<Layer>,
+    final_norm: Option<Norm>,
+    /// To the embedding's width, where it is another than the decoder's.
+    project_out: Option<Projection>,
+    head: Head,
+}
+
+/// What all layers share in one pass.
+struct Pass<'a> {
+    spec: &'a DecoderSpec,
+    blocks: Arc<Vec<Block>>,
+    /// One table for each way to rotate that some layer has.
+    rotary_tables: Vec<RotaryTable>,
+}
+
+impl Decoder {
+    /// Puts `weights` (constants or variables) into the shape that `spec` describes.
+    ///
+    /// # Errors
+    /// When a weight is missing.
+    pub fn new(spec: DecoderSpec, weights: &Weights) -> Result<Self> {
+        let embedding = Embedding::new(&spec, weights)?;
+        let rotations = Rotations::new(&spec);
+        let layers = (0..spec.layers.len())
+            .map(|index| Layer::new(&spec, weights, index, rotations.of_layer(index)))
+            .collect::<Result<_>>()?;
+        let final_norm = match spec.final_norm_part() {
+            Some(part) => Some(Norm::new(&part, &spec.norm, weights)?),
+            None => None,
+        };
+        let project_out = spec
+            .projections_around()
+            .map(|[_, out]| Projection::new(weights, &out));
+        Ok(Self {
+            project_out: project_out.transpose()?,
+            head: Head::new(&spec, weights, embedding.tokens())?,
+            embedding,
+            rotations: Arc::new(rotations),
+            layers,
+            final_norm,
+            spec: Arc::new(spec),
+        })
+    }
+
+    /// The description this decoder follows.
+    pub fn spec(&self) -> &DecoderSpec {
+        &self.spec
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        self.embedding.tokens().device()
+    }
+
+    /// Hidden states [rows, embedding width] as the head sees them, after the final norm, f32, differentiable if the weights
+    /// are variables.
+    ///
+    /// # Errors
+    /// When the batch is empty, holds a token outside the vocabulary or a position outside the learned ones.
+    pub fn hidden(&self, batch: &PackedBatch) -> Result<Tensor> {
+        let last = self.run(batch, |_| {})?;
+        self.finished(&last)
+    }
+
+    /// Every hidden state [rows, width] as transformers counts them: the embeddings, the output of each layer but the
+    /// last, and what [`Self::hidden`] gives.
+    ///
+    /// # Errors
+    /// As [`Self::hidden`].
+    pub fn hidden_states(&self, batch: &PackedBatch) -> Result<Vec<Tensor>> {
+        let mut states = Vec::with_capacity(self.layers.len() + 1);
+        let last = self.run(batch, |state| states.push(state.clone()))?;
+        states.push(self.finished(&last)?);
+        Ok(states)
+    }
+
+    /// Runs the layers; `inspect` sees the input of each.
+    fn run(&self, batch: &PackedBatch, mut inspect: impl FnMut(&Tensor)) -> Result<Tensor> {
+        if batch.is_empty() {
+            let message = "an empty batch has no hidden states";
+            return Err(ModelError::BadInput(message.into()));
+        }
+        let pass = Pass {
+            spec: &self.spec,
+            blocks: Arc::new(batch.blocks().to_vec()),
+            rotary_tables: self.rotations.tables(batch),
+        };
+        let mut state = self.embedding.forward(batch, &self.spec)?;
+        for layer in &self.layers {
+            inspect(&state);
+            state = layer.forward(&state, &pass)?;
+        }
+        Ok(state)
+    }
+
+    /// The output of the last layer through the final norm and, where there is one, the projection to the embedding's width.
+    fn finished(&self, last: &Tensor) -> Result<Tensor> {
+        let normed = norm::applied(self.final_norm.as_ref(), last)?;
+        Ok(match &self.project_out {
+            Some(project_out) => project_out.forward(&normed)?,
+            None => normed,
+        })
+    }
+
+    /// Logits [rows, vocabulary] of hidden states as [`Self::hidden`] gives them, f32.
+    ///
+    /// # Errors
+    /// When widths do not fit.
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        Ok(self.head.logits(hidden)?)
+    }
+
+    /// Differentiable log-probabilities [targets] of target tokens, each after the row it is paired with.
+    ///
+    /// # Errors
+    /// When a row or token does not exist.
+    pub fn token_logprobs(&self, hidden: &Tensor, targets: &[(usize, u32)]) -> Result<Tensor> {
+        let (rows, tokens) = self.select(hidden, targets)?;
+        Ok(self.head.token_logprobs(&rows, tokens)?)
+    }
+
+    /// The same without gradients, and whether each target is the most likely token.
+    ///
+    /// # Errors
+    /// As [`Self::token_logprobs`].
+    pub fn token_scores(
+        &self,
+        hidden: &Tensor,
+        targets: &[(usize, u32)],
+    ) -> Result<Vec<TokenScore>> {
+        let (rows, tokens) = self.select(hidden, targets)?;
+        Ok(self.head.token_scores(&rows, &tokens)?)
+    }
+
+    fn select(&self, hidden: &Tensor, targets: &[(usize, u32)]) -> Result<(Tensor, Vec<u32>)> {
+        let rows: Vec<u32> = targets.iter().map(|&(row, _)| row as u32).collect();
+        let tokens = targets.iter().map(|&(_, token)| token).collect();
+        Ok((
+            hidden.index_select(&Tensor::new(rows, self.device())?, 0)?,
+            tokens,
+        ))
+    }
+}

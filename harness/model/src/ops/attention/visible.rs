@@ -1,0 +1,94 @@
+//! Which keys the queries of one block see. Rows and ranges only, no numbers.
+
+use std::ops::Range;
+
+use crate::packed::Block;
+
+/// The keys that a block's queries see, and which of them each query sees.
+///
+/// The ancestors and the block's own rows spell a sequence from its start, so the n-th key has position n and a query knows
+/// its position without being told.
+pub(super) struct Visible {
+    /// Ranges of key rows that at least one query sees, in sequence order.
+    pub(super) ranges: Vec<Range<usize>>,
+    /// Number of queries.
+    pub(super) queries: usize,
+    /// Keys that the window cuts off for every query.
+    skipped: usize,
+    /// Position of the first query.
+    start: usize,
+    window: usize,
+}
+
+impl Visible {
+    pub(super) fn new(block: &Block, window: Option<usize>) -> Self {
+        let start = block.ancestors.iter().map(Range::len).sum::<usize>();
+        let window = window.unwrap_or(usize::MAX);
+        let skipped = (start + 1).saturating_sub(window);
+        let all = block.ancestors.iter().chain(std::iter::once(&block.rows));
+        let mut to_skip = skipped;
+        let mut ranges = Vec::with_capacity(block.ancestors.len() + 1);
+        for range in all {
+            let cut = to_skip.min(range.len());
+            to_skip -= cut;
+            if cut < range.len() {
+                ranges.push(range.start + cut..range.end);
+            }
+        }
+        Self {
+            ranges,
+            queries: block.rows.len(),
+            skipped,
+            start,
+            window,
+        }
+    }
+
+    /// The keys that query `query` of the block sees, counted over all ranges.
+    pub(super) fn keys_of(&self, query: usize) -> Range<usize> {
+        let end = self.start + query + 1;
+        end.saturating_sub(self.window) - self.skipped..end - self.skipped
+    }
+
+    /// For each range, its length and the part of it that lies in `keys`, both counted from the range's start.
+    pub(super) fn parts(&self, keys: Range<usize>) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let mut before = 0;
+        self.ranges.iter().map(move |range| {
+            let clip = |key: usize| key.saturating_sub(before).min(range.len());
+            let part = clip(keys.start)..clip(keys.end);
+            before += range.len();
+            (range.len(), part)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Visible;
+    use crate::packed::PackedBatch;
+
+    #[test]
+    fn a_query_sees_the_last_tokens_of_its_own_path() {
+        let long: Vec<u32> = (0..300).collect();
+        let branch: Vec<u32> = (0..130).chain(900..950).collect();
+        let mut batch = PackedBatch::new();
+        let paths = [long, branch].map(|sequence| batch.push_sharing(&sequence));
+        for window in [Some(1), Some(7), Some(128), Some(129), None] {
+            for block in batch.blocks() {
+                let visible = Visible::new(block, window);
+                for (query, row) in block.rows.clone().enumerate() {
+                    let path = paths.iter().find(|path| path.contains(&row)).unwrap();
+                    let position = path.iter().position(|&r| r == row).unwrap();
+                    let parts = visible.parts(visible.keys_of(query));
+                    let seen: Vec<usize> = (visible.ranges.iter().zip(parts))
+                        .flat_map(|(range, (_, part))| {
+                            range.start + part.start..range.start + part.end
+                        })
+                        .collect();
+                    let first = (position + 1).saturating_sub(window.unwrap_or(usize::MAX));
+                    assert_eq!(seen, path[first..=position], "row {row}, window {window:?}");
+                }
+            }
+        }
+    }
+}
