@@ -54,7 +54,7 @@ impl ConfigFile {
 
     pub(crate) fn count(&self, key: &str) -> Result<usize> {
         self.optional_count(key)?
-            .ok_or_else(|| self.bad(key, "a positive integer of at most 16777216"))
+            .ok_or_else(|| self.bad(key, "a positive integer"))
     }
 
     pub(crate) fn optional_count(&self, key: &str) -> Result<Option<usize>> {
