@@ -8,6 +8,7 @@
     reason = "tests may panic and print"
 )]
 
+mod adapter;
 mod demo;
 mod eval;
 mod faults;

@@ -54,6 +54,11 @@ impl ModelSource {
         &self.name
     }
 
+    /// Branch, tag or commit of a hub id, where one was asked for.
+    pub(crate) fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
+    }
+
     /// The directory or file to open. What is there goes before a hub id of the same name; a name that can be neither is
     /// left to whoever opens it.
     pub(crate) fn locate(&self, terminal: &mut Terminal) -> Result<PathBuf> {

@@ -11,8 +11,12 @@ use crate::samples::document_hashes;
 /// Facts about the model that was scored.
 #[derive(Clone, Debug)]
 pub struct ModelFacts {
-    /// Its directory.
+    /// Its directory, file or hub id.
     pub directory: PathBuf,
+    /// The state of the hub's model that was asked for.
+    pub revision: Option<String>,
+    /// The adapter on it.
+    pub adapter: Option<PathBuf>,
     /// Number of weights.
     pub parameters: usize,
     /// Longest input, in tokens.
@@ -41,6 +45,8 @@ pub struct EvalRun {
     pub model: ModelFacts,
     /// The tasks, in the order asked for.
     pub tasks: Vec<ScoredTask>,
+    /// `--batch_size` as given.
+    pub batch_size: String,
     /// `--limit` as given.
     pub limit: Option<f64>,
     /// Seeds of Python, `NumPy`, torch and the few-shot sampler; only the last one has an effect here.
@@ -137,10 +143,10 @@ fn run_config(run: &EvalRun) -> Value {
     let [python, numpy, torch, fewshot] = run.seeds;
     json!({
         "model": "hf",
-        "model_args": { "pretrained": run.model.directory, "dtype": "float32" },
+        "model_args": Value::from(run.model.arguments()),
         "model_num_parameters": run.model.parameters,
         "model_dtype": "float32",
-        "batch_size": "auto",
+        "batch_size": run.batch_size,
         "device": "cpu",
         "use_cache": null,
         "limit": run.limit,
@@ -151,6 +157,29 @@ fn run_config(run: &EvalRun) -> Value {
         "torch_seed": torch,
         "fewshot_seed": fewshot,
     })
+}
+
+impl ModelFacts {
+    /// What lm-eval calls the model's arguments.
+    pub(crate) fn arguments(&self) -> Map<String, Value> {
+        let path = |path: &PathBuf| Value::from(path.display().to_string());
+        let mut arguments = Map::new();
+        arguments.insert("pretrained".into(), path(&self.directory));
+        if let Some(revision) = &self.revision {
+            arguments.insert("revision".into(), revision.clone().into());
+        }
+        if let Some(adapter) = &self.adapter {
+            arguments.insert("peft".into(), path(adapter));
+        }
+        arguments.insert("dtype".into(), "float32".into());
+        arguments
+    }
+
+    /// What the results go by: the adapter, if there is one, as in lm-eval.
+    fn name(&self) -> String {
+        let named = self.adapter.as_ref().unwrap_or(&self.directory);
+        named.display().to_string()
+    }
 }
 
 fn model_facts(model: &ModelFacts) -> Map<String, Value> {
@@ -171,10 +200,7 @@ fn model_facts(model: &ModelFacts) -> Map<String, Value> {
     );
     facts.insert("max_length".into(), model.max_length.into());
     facts.insert("model_source".into(), "hf".into());
-    facts.insert(
-        "model_name".into(),
-        model.directory.display().to_string().into(),
-    );
+    facts.insert("model_name".into(), model.name().into());
     facts.insert("model_name_sanitized".into(), sanitized_name(model).into());
     facts
 }
@@ -184,7 +210,7 @@ pub(crate) fn sanitized_name(model: &ModelFacts) -> String {
     const REFUSED: &str = "\"<>:/|\\?*[]";
     let mut name = String::new();
     let mut in_run = false;
-    for c in model.directory.display().to_string().chars() {
+    for c in model.name().chars() {
         let refused = REFUSED.contains(c);
         match (refused, in_run) {
             (true, false) => name.push_str("__"),

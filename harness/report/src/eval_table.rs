@@ -20,7 +20,12 @@ const HEADERS: [(&str, Align); 9] = [
 /// The line that names model and settings, and the table of metrics.
 pub fn eval_table(run: &EvalRun) -> String {
     let limit = run.limit.map_or("None".into(), |limit| limit.to_string());
-    let directory = run.model.directory.display();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let arguments = run.model.arguments();
+    let arguments: Vec<String> = arguments
+        .iter()
+        .map(|(name, value)| format!("{name}={}", text(value)))
+        .collect();
     let mut table = Table::new(&HEADERS);
     let mut tasks: Vec<&ScoredTask> = run.tasks.iter().collect();
     tasks.sort_by(|a, b| a.spec.task.cmp(&b.spec.task));
@@ -28,7 +33,9 @@ pub fn eval_table(run: &EvalRun) -> String {
         push_task(&mut table, task);
     }
     format!(
-        "hf (pretrained={directory},dtype=float32), limit: {limit}, batch_size: auto\n{}",
+        "hf ({}), limit: {limit}, batch_size: {}\n{}",
+        arguments.join(","),
+        run.batch_size,
         table.markdown()
     )
 }

@@ -1,6 +1,6 @@
 //! Unlearning with a method's library, in a child process: a crash of the method ends the child, not the experiment.
 //!
-//! The parent ([`run`], [`describe`]) sends one [`Job`] as JSON to the child's standard input and reads one event a line
+//! The parent ([`run`], [`find_method`]) sends one [`Job`] as JSON to the child's standard input and reads one event a line
 //! from its standard output; [`serve`] is the child. The parent keeps the log, the child writes the weights.
 
 mod job;

@@ -1,6 +1,6 @@
 //! `harness eval`: score a model on tasks, with lm-eval's flags, numbers and files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
@@ -92,7 +92,7 @@ impl Eval {
             let lora = Lora::read(adapter, &model.spec, &device)?;
             model.weights = model.weights.with_adapters(&lora)?;
         }
-        let facts = facts(&model, source.name());
+        let facts = facts(&model, &source, self.peft.clone());
         let run = self.score(&model, facts, &tasks, &options, &mut terminal)?;
         let mut text = eval_table(&run);
         if let Some(output) = &self.output_path {
@@ -133,6 +133,7 @@ impl Eval {
         Ok(EvalRun {
             model: facts,
             tasks: scored,
+            batch_size: self.batch_size.clone(),
             limit: self.limit,
             seeds: seeds(&self.seed)?,
             started_unix_seconds: started.as_secs_f64(),
@@ -209,10 +210,12 @@ fn score_task(
     })
 }
 
-fn facts(model: &Model, name: &Path) -> ModelFacts {
+fn facts(model: &Model, source: &ModelSource, adapter: Option<PathBuf>) -> ModelFacts {
     let special = |id: Option<u32>| id.and_then(|id| Some((model.tokenizer.token(id)?, id)));
     ModelFacts {
-        directory: name.to_owned(),
+        directory: source.name().to_owned(),
+        revision: source.revision().map(str::to_owned),
+        adapter,
         parameters: model.spec.parameters(),
         max_length: model.spec.max_positions,
         bos: special(model.tokenizer.bos()),

@@ -144,7 +144,7 @@ impl Decoder {
         Ok(self.head.logits(hidden)?)
     }
 
-    /// Differentiable log-probabilities [targets] of target tokens, each after the row it is paired with.
+    /// Differentiable log-probabilities `[targets]` of target tokens, each after the row it is paired with.
     ///
     /// # Errors
     /// When a row or token does not exist.

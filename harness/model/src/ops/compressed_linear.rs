@@ -40,7 +40,7 @@ impl CustomOp1 for CompressedLinear {
     }
 }
 
-/// `x·weightᵀ (+ bias)`: x [rows, inputs] f32, weight [outputs, inputs] compressed, bias [outputs] f32 → [rows, outputs].
+/// `x·weightᵀ (+ bias)`: x [rows, inputs] f32, weight [outputs, inputs] compressed, bias `[outputs]` f32 → [rows, outputs].
 ///
 /// # Errors
 /// When shapes do not fit or x is not contiguous f32 on the CPU.

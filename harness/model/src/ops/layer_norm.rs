@@ -131,7 +131,7 @@ impl CustomOp3 for LayerNorm {
     }
 }
 
-/// `(x − mean) / sqrt(variance + epsilon) · weight + bias` over the last dimension: x [rows, width], weight and bias [width], f32.
+/// `(x − mean) / sqrt(variance + epsilon) · weight + bias` over the last dimension: x [rows, width], weight and bias `[width]`, f32.
 ///
 /// # Errors
 /// When the widths differ or a tensor is not contiguous f32 on the CPU.

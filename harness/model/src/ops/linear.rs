@@ -61,7 +61,7 @@ impl CustomOp2 for Linear {
     }
 }
 
-/// `x·weightᵀ (+ bias)`: x [rows, inputs], weight [outputs, inputs], bias [outputs], all f32 → [rows, outputs].
+/// `x·weightᵀ (+ bias)`: x [rows, inputs], weight [outputs, inputs], bias `[outputs]`, all f32 → [rows, outputs].
 ///
 /// # Errors
 /// When shapes do not fit or a tensor is not contiguous f32 on the CPU.

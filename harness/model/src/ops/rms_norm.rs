@@ -112,7 +112,7 @@ impl CustomOp2 for RmsNorm {
     }
 }
 
-/// `x / sqrt(mean(x²) + epsilon) · weight` over the last dimension: x [rows, width], weight [width], f32.
+/// `x / sqrt(mean(x²) + epsilon) · weight` over the last dimension: x [rows, width], weight `[width]`, f32.
 ///
 /// # Errors
 /// When the widths differ or a tensor is not contiguous f32 on the CPU.

@@ -24,7 +24,7 @@ pub struct TokenScore {
 pub struct TokenHead {
     /// [vocabulary, width], f32.
     pub weight: Tensor,
-    /// [vocabulary], f32.
+    /// `[vocabulary]`, f32.
     pub bias: Option<Tensor>,
     /// c in c · tanh(logit / c).
     pub soft_cap: Option<f32>,
@@ -40,7 +40,7 @@ impl TokenHead {
     }
 }
 
-/// A view of hidden states [rows, width], head weights [vocabulary, width] and bias [vocabulary] or empty.
+/// A view of hidden states [rows, width], head weights [vocabulary, width] and bias `[vocabulary]` or empty.
 #[derive(Clone, Copy)]
 struct Head<'a> {
     hidden: &'a CpuStorage,
@@ -178,7 +178,7 @@ fn logit_gradients(logits: &mut [f32], target: usize, scale: f32, soft_cap: Opti
 }
 
 impl TokenLogprobs {
-    /// Gradients of hidden states, head weights and bias for dlogprob [rows]: d logits = (onehot − softmax) · dlogprob.
+    /// Gradients of hidden states, head weights and bias for dlogprob `[rows]`: d logits = (onehot − softmax) · dlogprob.
     fn gradients(&self, head: Head, dlogprobs: &[f32]) -> Result<[Vec<f32>; 3]> {
         let mut dhidden = Vec::with_capacity(self.targets.len() * head.width);
         let mut dweight = vec![0f32; head.vocabulary * head.width];
@@ -303,7 +303,7 @@ fn check(hidden: &Tensor, head: &TokenHead, targets: &[u32]) -> Result<()> {
     }
 }
 
-/// Differentiable log-probabilities [rows] of `targets` (one a row) given hidden [rows, width] and the head, f32, natural
+/// Differentiable log-probabilities `[rows]` of `targets` (one a row) given hidden [rows, width] and the head, f32, natural
 /// logarithm.
 ///
 /// # Errors

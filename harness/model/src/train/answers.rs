@@ -67,7 +67,7 @@ impl AnswerBatch {
         self.packed.len()
     }
 
-    /// Differentiable log-probabilities of all answer tokens, answers end to end: [answer tokens], f32.
+    /// Differentiable log-probabilities of all answer tokens, answers end to end: `[answer tokens]`, f32.
     ///
     /// # Errors
     /// When the batch is empty or holds a token outside the vocabulary.
