@@ -72,7 +72,7 @@ impl RunDirectory {
     pub fn finished<T: DeserializeOwned>(&self, stage: &str, inputs: &impl Serialize) -> Option<T> {
         let text = std::fs::read(self.record(stage)).ok()?;
         let record: StageRecord<T> = serde_json::from_slice(&text).ok()?;
-        (record.key == key(inputs)).then_some(record.outcome)
+        (record.key == key(inputs).ok()?).then_some(record.outcome)
     }
 
     /// Records a stage's outcome.
@@ -85,12 +85,13 @@ impl RunDirectory {
         inputs: &impl Serialize,
         outcome: &T,
     ) -> Result<()> {
+        let key = key(inputs).map_err(|error| BenchError::BadRecord {
+            path: self.record(stage),
+            problem: error.to_string(),
+        })?;
         self.write_json(
             &format!("stages/{stage}.json"),
-            &StageRecord {
-                key: key(inputs),
-                outcome,
-            },
+            &StageRecord { key, outcome },
         )
     }
 
@@ -127,9 +128,8 @@ pub(crate) fn write_atomically(file: &Path, contents: &[u8]) -> Result<()> {
 }
 
 /// A hash of a value's JSON.
-fn key(inputs: &impl Serialize) -> String {
-    let text = serde_json::to_vec(inputs).unwrap_or_default();
-    sha256_hex(&text)
+fn key(inputs: &impl Serialize) -> serde_json::Result<String> {
+    Ok(sha256_hex(&serde_json::to_vec(inputs)?))
 }
 
 /// SHA-256 in hexadecimal.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use harness_bench::Event;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-const COUNTED: &str = "{prefix:<26.bold} {bar:24} {pos}/{len} {msg}  {rate}, {eta} left";
+const COUNTED: &str = "{prefix:<26.bold} {bar:24} {pos}/{len} {unit}  {msg}  {rate}, {eta} left";
 const UNCOUNTED: &str = "{prefix:<26.bold} {spinner} {msg}";
 
 /// Shows what an experiment reports.
@@ -18,11 +18,7 @@ pub(crate) struct Terminal {
 impl Terminal {
     pub(crate) fn show(&mut self, event: Event) {
         match event {
-            Event::StageStarted {
-                name,
-                total,
-                unit: _,
-            } => self.start(name, total),
+            Event::StageStarted { name, total, unit } => self.start(name, total, unit),
             Event::StageAdvanced { done, remark } => {
                 if let Some(bar) = &self.bar {
                     bar.set_position(done as u64);
@@ -35,10 +31,10 @@ impl Terminal {
         }
     }
 
-    fn start(&mut self, name: String, total: Option<usize>) {
+    fn start(&mut self, name: String, total: Option<usize>, unit: &'static str) {
         let bar = match total {
-            Some(total) => ProgressBar::new(total as u64).with_style(style(COUNTED)),
-            None => ProgressBar::new_spinner().with_style(style(UNCOUNTED)),
+            Some(total) => ProgressBar::new(total as u64).with_style(style(COUNTED, unit)),
+            None => ProgressBar::new_spinner().with_style(style(UNCOUNTED, unit)),
         };
         bar.set_prefix(name);
         bar.enable_steady_tick(Duration::from_millis(200));
@@ -67,13 +63,17 @@ impl Terminal {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
+fn style(template: &str, unit: &'static str) -> ProgressStyle {
     let rate = |state: &ProgressState, out: &mut dyn Write| {
         // Nobody can do anything about a bar that cannot be written to.
         let _ = write!(out, "{:.1}/s", state.per_sec());
     };
+    let unit_name = move |_: &ProgressState, out: &mut dyn Write| {
+        let _ = out.write_str(unit);
+    };
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .with_key("rate", rate)
+        .with_key("unit", unit_name)
         .progress_chars("━╸ ")
 }

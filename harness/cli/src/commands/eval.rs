@@ -196,7 +196,7 @@ fn score_task(
         }
         terminal.show(Event::StageAdvanced {
             done: progress.done,
-            remark: "requests".into(),
+            remark: String::new(),
         });
     };
     let evaluation = evaluate(task, scorer, options, &mut progress)?;
