@@ -231,14 +231,30 @@ impl Turn {
             Value::Array(items) => items.first().unwrap_or(&Value::Null),
             other => other,
         };
-        match first {
+        self.answer(row, &target, first)
+    }
+
+    /// Every gold answer as text.
+    pub(crate) fn answer_texts(&self, row: &Row<'_>) -> Result<Vec<String>, TaskError> {
+        let target = self.target(row)?;
+        match &target {
+            Value::Array(items) => items
+                .iter()
+                .map(|item| self.answer(row, &target, item))
+                .collect(),
+            only => self.answer(row, &target, only).map(|text| vec![text]),
+        }
+    }
+
+    fn answer(&self, row: &Row<'_>, target: &Value, item: &Value) -> Result<String, TaskError> {
+        match item {
             Value::String(text) => Ok(text.clone()),
             Value::Number(index) if self.choice.is_some() && index.is_u64() => {
                 self.choice_at(row, index.as_u64().unwrap_or_default())
             }
             _ => Err(self
                 .target
-                .unusable(row, &target, "text (or the index of a choice)")),
+                .unusable(row, target, "text (or the index of a choice)")),
         }
     }
 

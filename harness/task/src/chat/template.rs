@@ -99,9 +99,7 @@ fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Lenient);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
-    environment.set_syntax(SyntaxConfig::default());
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
+    environment.set_syntax(blocks_take_their_line());
     environment.set_formatter(write_python_text);
     environment.set_unknown_method_callback(python_method);
     environment.add_filter("string", python_text);
@@ -109,6 +107,12 @@ fn environment() -> Environment<'static> {
     environment.add_function("raise_exception", raise_exception);
     environment.add_function("strftime_now", strftime_now);
     environment
+}
+
+fn blocks_take_their_line() -> SyntaxConfig {
+    let mut builder = SyntaxConfig::builder();
+    builder.trim_blocks(true).lstrip_blocks(true);
+    builder.build().unwrap_or_default()
 }
 
 /// `{% generation %}` marks what the assistant said, for training; it renders as its inside.

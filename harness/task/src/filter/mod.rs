@@ -12,7 +12,7 @@ mod text;
 use harness_data::Document;
 use serde_json::Value;
 
-pub(crate) use pipeline::Pipeline;
+pub(crate) use pipeline::{Answered, Pipeline};
 
 use self::arguments::Arguments;
 use self::multi_choice_regex::MultiChoiceRegex;

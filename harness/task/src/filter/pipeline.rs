@@ -52,7 +52,6 @@ impl Pipeline {
     pub(crate) fn apply(
         &self,
         answered: &[Answered<'_>],
-        task: &str,
         bridge: &Bridge,
     ) -> Result<Vec<Value>, TaskError> {
         let mut responses: Vec<Responses> = answered
@@ -61,7 +60,7 @@ impl Pipeline {
             .collect();
         for step in &self.steps {
             responses = match step {
-                Step::Native(filter) => self.native(filter, responses, answered, task)?,
+                Step::Native(filter) => self.native(filter, responses, answered, bridge.task())?,
                 Step::Class(class, arguments) => {
                     python(class, responses, answered, bridge, |hooks, values, documents| {
                         hooks.filter_class(class, arguments, values, documents)

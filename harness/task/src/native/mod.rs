@@ -33,8 +33,7 @@ static FIELDS: [(&str, FieldFunction); 2] = [
 ];
 
 /// Under `process_results`.
-static RESULTS: [(&str, ResultsFunction); 3] = [
-    ("truthfulqa_gen", truthfulqa::generation_results),
+static RESULTS: [(&str, ResultsFunction); 2] = [
     ("truthfulqa_mc2", truthfulqa::choice_results),
     ("wikitext", wikitext::results),
 ];

@@ -1,10 +1,10 @@
 //! `WikiText` pages: from tokens apart to running text, and what is counted of them.
 
 use harness_data::Document;
+use harness_metric::word_count;
 use serde_json::{Map, Value, json};
 
 use super::{NativeResult, regex, text};
-use crate::score::{count_bytes, count_words};
 
 /// Replacements in their order; the third says that the first is a pattern.
 const STEPS: [(&str, &str, bool); 24] = [
@@ -55,9 +55,9 @@ pub(super) fn results(document: &Document, results: &[Value]) -> NativeResult<Ma
     let [logprob] = results else {
         return Err(format!("one response is needed, not {}", results.len()));
     };
-    let bytes = json!([logprob, count_bytes(page)]);
+    let bytes = json!([logprob, page.len()]);
     Ok([
-        ("word_perplexity", json!([logprob, count_words(page)])),
+        ("word_perplexity", json!([logprob, word_count(page)])),
         ("byte_perplexity", bytes.clone()),
         ("bits_per_byte", bytes),
     ]

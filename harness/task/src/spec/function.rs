@@ -1,6 +1,6 @@
 //! Functions that a YAML names: Python's behind `!function`, and native ones behind `{native: NAME}`. Calls neither.
 
-use serde::ser::{Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::TaskError;

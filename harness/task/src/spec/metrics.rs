@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::{flag, invalid, list, one_of, present, text};
+use super::fields::{flag, invalid, list, one_of, present};
 use super::function::python;
 use super::metric::AGGREGATIONS;
 use super::{Aggregation, Metric, MetricFunction, MetricSpec, OutputType};

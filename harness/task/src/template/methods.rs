@@ -7,7 +7,7 @@ use super::python_text;
 use super::python_string::{capitalize, is_space};
 
 /// minijinja's hook for methods of values.
-pub(super) fn call(
+pub(crate) fn call(
     state: &mut State,
     value: &Value,
     method: &str,
