@@ -50,7 +50,11 @@ impl Dataset<'_> {
             });
         }
         let spec = self.spec;
-        let own = [&spec.training_split, &spec.validation_split, &spec.test_split];
+        let own = [
+            &spec.training_split,
+            &spec.validation_split,
+            &spec.test_split,
+        ];
         match own.into_iter().flatten().next() {
             Some(split) => self.pool_of(split, spec.process_docs.as_ref()),
             None => {
@@ -70,7 +74,9 @@ impl Dataset<'_> {
     fn samples(&self, samples: &Samples) -> Result<Vec<Document>, TaskError> {
         match samples {
             Samples::Rows(rows) => Ok(rows.clone()),
-            Samples::Python(function) => self.bridge.call(function, |hooks| hooks.samples(function)),
+            Samples::Python(function) => {
+                self.bridge.call(function, |hooks| hooks.samples(function))
+            }
         }
     }
 
@@ -90,10 +96,12 @@ impl Dataset<'_> {
         };
         let documents = match process {
             Function::Native(function) => native::process_documents(function, loaded.documents)
-                .map_err(|message| self.error(format!("process_docs, split `{split}`: {message}")))?,
-            Function::Python(function) => self
-                .bridge
-                .call(function, |hooks| hooks.process_docs(function, &loaded.documents))?,
+                .map_err(|message| {
+                    self.error(format!("process_docs, split `{split}`: {message}"))
+                })?,
+            Function::Python(function) => self.bridge.call(function, |hooks| {
+                hooks.process_docs(function, &loaded.documents)
+            })?,
         };
         Ok(of_documents(documents))
     }

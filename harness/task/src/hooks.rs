@@ -120,7 +120,10 @@ impl Bridge {
     }
 
     fn absent(&self, function: &PythonFunction) -> TaskError {
-        let known = self.functions.iter().find(|hook| hook.function == *function);
+        let known = self
+            .functions
+            .iter()
+            .find(|hook| hook.function == *function);
         TaskError::PythonHook {
             at: function.at.clone(),
             task: self.task.clone(),

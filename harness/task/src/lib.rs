@@ -29,9 +29,9 @@ pub use library::TaskLibrary;
 pub use request::{DocumentRequests, Limit, Request, RequestOptions, Response, TrainingPair};
 pub use result::{AggregatedMetric, MetricValue, Sample, TaskResult, TaskScores};
 pub use spec::{
-    Aggregation, FewshotSpec, FieldSource, FilterFunction, FilterSpec, Function, Generation, Metric,
-    MetricFunction, MetricSpec, NativeFunction, OutputType, PipelineSpec, PythonFunction, PythonHook,
-    Sampler, Samples, TaskSpec,
+    Aggregation, FewshotSpec, FieldSource, FilterFunction, FilterSpec, Function, Generation,
+    Metric, MetricFunction, MetricSpec, NativeFunction, OutputType, PipelineSpec, PythonFunction,
+    PythonHook, Sampler, Samples, TaskSpec,
 };
 pub use task::Task;
 pub use template::python_str;

@@ -1,7 +1,6 @@
 //! From a document to its requests: prompt, examples, choices and settings put together as the output type wants them.
 //! Draws no examples itself and asks no model.
 
-
 use crate::fewshot::Examples;
 use crate::field::{Question, Row};
 use crate::prompt::{Exchange, Message, Renderer, system_message};
@@ -50,7 +49,11 @@ impl<'a> Plan<'a> {
                 multiturn: options.fewshot_as_multiturn,
             },
             system_instruction: &options.system_instruction,
-            choice_delimiter: if separated { "" } else { &spec.target_delimiter },
+            choice_delimiter: if separated {
+                ""
+            } else {
+                &spec.target_delimiter
+            },
             generation,
         })
     }
@@ -68,7 +71,11 @@ impl<'a> Plan<'a> {
         }
         let spec = &self.task.spec;
         let description = self.task.description.text(row)?;
-        let system = system_message(self.system_instruction, &description, &spec.fewshot_delimiter);
+        let system = system_message(
+            self.system_instruction,
+            &description,
+            &spec.fewshot_delimiter,
+        );
         let mut before: Vec<Message> = system.into_iter().collect();
         before.extend(examples.messages_for(row.document)?);
         let gen_prefix = turn.gen_prefix(row)?;
@@ -79,11 +86,13 @@ impl<'a> Plan<'a> {
         match (spec.output_type, turn.question(row)?) {
             (OutputType::MultipleChoice, question) => self.choice_requests(row, &setting, question),
             (_, Question::Choice(_)) => Err(row.error(
-                "doc_to_text gave a choice index, which needs output_type multiple_choice".to_owned(),
+                "doc_to_text gave a choice index, which needs output_type multiple_choice"
+                    .to_owned(),
             )),
             (_, Question::Text(question)) => {
                 let context = self.prompt(row, &setting, question)?;
-                self.single_request(row, context).map(|request| vec![request])
+                self.single_request(row, context)
+                    .map(|request| vec![request])
             }
         }
     }
@@ -133,7 +142,11 @@ impl<'a> Plan<'a> {
             }
         };
         if self.needs_unconditional() {
-            requests.extend(choices.iter().map(|choice| ask(String::new(), delimited(choice))));
+            requests.extend(
+                choices
+                    .iter()
+                    .map(|choice| ask(String::new(), delimited(choice))),
+            );
         }
         Ok(requests)
     }
@@ -143,7 +156,8 @@ impl<'a> Plan<'a> {
         let unconditional = MetricFunction::Known(Metric::AccMutualInfo);
         metrics.iter().any(|metric| {
             metric.function == unconditional
-                || (metric.function == MetricFunction::ProcessResults && metric.name == Metric::AccMutualInfo.name())
+                || (metric.function == MetricFunction::ProcessResults
+                    && metric.name == Metric::AccMutualInfo.name())
         })
     }
 

@@ -41,7 +41,10 @@ impl Exchange<'_> {
             delimiter: delimiter.to_owned(),
         }];
         let (content, delimiter) = match answer {
-            Some(answer) => (joined(self.gen_prefix, " ", &answer), self.fewshot_delimiter),
+            Some(answer) => (
+                joined(self.gen_prefix, " ", &answer),
+                self.fewshot_delimiter,
+            ),
             None => (self.gen_prefix.to_owned(), ""),
         };
         if !content.is_empty() {
@@ -92,7 +95,9 @@ impl Renderer<'_> {
             single_turn(messages)
         };
         let rendered = template.render(&conversation, !open);
-        let system = conversation.iter().any(|message| message.role == Role::System);
+        let system = conversation
+            .iter()
+            .any(|message| message.role == Role::System);
         match rendered {
             // Many templates know no system messages.
             Err(_) if system => {

@@ -35,5 +35,9 @@ pub trait ChatTemplate: Send + Sync {
     ///
     /// # Errors
     /// In words, where the form does not allow these messages.
-    fn render(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String, String>;
+    fn render(
+        &self,
+        messages: &[ChatMessage],
+        add_generation_prompt: bool,
+    ) -> Result<String, String>;
 }

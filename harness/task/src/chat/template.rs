@@ -5,7 +5,9 @@ use std::fmt;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value};
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value,
+};
 use serde_json::Map;
 
 use super::{ChatMessage, ChatTemplate, json};
@@ -48,10 +50,21 @@ impl JinjaChatTemplate {
         &self.source
     }
 
-    fn rendered(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String, String> {
+    /// The whole conversation, and after it, if asked for, where the assistant begins to speak.
+    ///
+    /// # Errors
+    /// In words, where the template refuses the messages.
+    pub fn render_whole(
+        &self,
+        messages: &[ChatMessage],
+        add_generation_prompt: bool,
+    ) -> Result<String, String> {
         let mut context = self.special_tokens.clone();
         context.insert("messages".to_owned(), serde_json::json!(messages));
-        context.insert("add_generation_prompt".to_owned(), add_generation_prompt.into());
+        context.insert(
+            "add_generation_prompt".to_owned(),
+            add_generation_prompt.into(),
+        );
         for absent in ["tools", "documents"] {
             context.insert(absent.to_owned(), serde_json::Value::Null);
         }
@@ -63,18 +76,24 @@ impl JinjaChatTemplate {
 }
 
 impl ChatTemplate for JinjaChatTemplate {
-    fn render(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String, String> {
+    fn render(
+        &self,
+        messages: &[ChatMessage],
+        add_generation_prompt: bool,
+    ) -> Result<String, String> {
         if add_generation_prompt {
-            return self.rendered(messages, true);
+            return self.render_whole(messages, true);
         }
         let mut open = messages.to_vec();
         let Some(last) = open.last_mut() else {
             return Err("chat template: there is no message to go on with".to_owned());
         };
         last.content.push_str(OPEN_END);
-        let mut rendered = self.rendered(&open, false)?;
+        let mut rendered = self.render_whole(&open, false)?;
         let Some(end) = rendered.rfind(strip(OPEN_END)) else {
-            return Err("chat template: it leaves out the message that is to be gone on with".to_owned());
+            return Err(
+                "chat template: it leaves out the message that is to be gone on with".to_owned(),
+            );
         };
         let keeps_spaces = rendered[end..].starts_with(OPEN_END);
         rendered.truncate(end);
@@ -159,7 +178,11 @@ fn raise_exception(message: String) -> Result<String, Error> {
 fn strftime_now(form: &str) -> Result<String, Error> {
     use std::fmt::Write;
     let mut text = String::new();
-    write!(text, "{}", chrono::Utc::now().format(form))
-        .map_err(|_| Error::new(ErrorKind::InvalidOperation, format!("strftime_now: {form:?} is no form of dates")))?;
+    write!(text, "{}", chrono::Utc::now().format(form)).map_err(|_| {
+        Error::new(
+            ErrorKind::InvalidOperation,
+            format!("strftime_now: {form:?} is no form of dates"),
+        )
+    })?;
     Ok(text)
 }

@@ -67,7 +67,10 @@ impl<'a> Arguments<'a> {
     pub(super) fn required_count(&mut self, name: &'static str) -> Result<usize, String> {
         match self.integer(name)? {
             count @ 1.. => Ok(count as usize),
-            _ => Err(format!("filter `{}` needs `{name}`, a number from 1", self.filter)),
+            _ => Err(format!(
+                "filter `{}` needs `{name}`, a number from 1",
+                self.filter
+            )),
         }
     }
 
@@ -86,12 +89,18 @@ impl<'a> Arguments<'a> {
             None => Ok(()),
             Some(name) => {
                 let hint = harness_spelling::hint(name, self.known.iter().copied());
-                Err(format!("filter `{}` has no argument `{name}`{hint}", self.filter))
+                Err(format!(
+                    "filter `{}` has no argument `{name}`{hint}",
+                    self.filter
+                ))
             }
         }
     }
 
     fn wrong(&self, name: &str, takes: &str, value: &Value) -> String {
-        format!("filter `{}`: `{name}` takes {takes}, not {value}", self.filter)
+        format!(
+            "filter `{}`: `{name}` takes {takes}, not {value}",
+            self.filter
+        )
     }
 }

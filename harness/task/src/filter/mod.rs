@@ -96,7 +96,9 @@ impl Filter {
             "take_first_k" => Self::TakeFirstK(arguments.required_count("k")?),
             "majority_vote" => Self::MajorityVote,
             "regex" => Self::Regex(RegexFilter::compile(&mut arguments)?),
-            "multi_choice_regex" => Self::MultiChoiceRegex(MultiChoiceRegex::compile(&mut arguments)?),
+            "multi_choice_regex" => {
+                Self::MultiChoiceRegex(MultiChoiceRegex::compile(&mut arguments)?)
+            }
             "regex_pos" => spans::tags(&mut arguments)?,
             "format_span" => Self::Spans,
             "remove_whitespace" => Self::Text(text::strip),

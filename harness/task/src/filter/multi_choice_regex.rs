@@ -80,7 +80,8 @@ impl MultiChoiceRegex {
 
     fn choices(&self, document: &Document) -> Result<Choices, String> {
         let column = document.get("choices").and_then(Value::as_array);
-        let texts = column.and_then(|items| items.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+        let texts =
+            column.and_then(|items| items.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
         let texts = texts
             .ok_or("multi_choice_regex needs a column `choices` that is a list of texts")?
             .into_iter()
@@ -89,7 +90,9 @@ impl MultiChoiceRegex {
         // Longest first: a choice that begins another must not hide it.
         let mut patterns: Vec<String> = texts.iter().map(|text| escape(text)).collect();
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.chars().count()));
-        let letters: Vec<String> = (0..texts.len()).map(|i| escape(&letter(i).to_string())).collect();
+        let letters: Vec<String> = (0..texts.len())
+            .map(|i| escape(&letter(i).to_string()))
+            .collect();
         Ok(Choices {
             by_text: compile(&patterns.join("|"))?,
             by_letter: compile(&format!(r":[\s]*({})", letters.join("|")))?,
@@ -101,7 +104,9 @@ impl MultiChoiceRegex {
     fn comparable(&self, text: &str) -> Result<String, String> {
         let mut text = text.to_owned();
         for pattern in &self.regexes_to_ignore {
-            text = pattern.sub("", &text, 0).map_err(|error| error.to_string())?;
+            text = pattern
+                .sub("", &text, 0)
+                .map_err(|error| error.to_string())?;
         }
         if self.ignore_case {
             text = text.to_lowercase();

@@ -61,16 +61,22 @@ impl Pipeline {
         for step in &self.steps {
             responses = match step {
                 Step::Native(filter) => self.native(filter, responses, answered, bridge.task())?,
-                Step::Class(class, arguments) => {
-                    python(class, responses, answered, bridge, |hooks, values, documents| {
+                Step::Class(class, arguments) => python(
+                    class,
+                    responses,
+                    answered,
+                    bridge,
+                    |hooks, values, documents| {
                         hooks.filter_class(class, arguments, values, documents)
-                    })?
-                }
-                Step::Custom(function) => {
-                    python(function, responses, answered, bridge, |hooks, values, documents| {
-                        hooks.filter_function(function, values, documents)
-                    })?
-                }
+                    },
+                )?,
+                Step::Custom(function) => python(
+                    function,
+                    responses,
+                    answered,
+                    bridge,
+                    |hooks, values, documents| hooks.filter_function(function, values, documents),
+                )?,
             };
         }
         Ok(responses.into_iter().map(Responses::into_value).collect())

@@ -68,7 +68,10 @@ impl RegexFilter {
             Ok(index) => matches.get(index),
             Err(_) => {
                 let from_end = self.group_select.unsigned_abs() as usize;
-                matches.len().checked_sub(from_end).map(|index| &matches[index])
+                matches
+                    .len()
+                    .checked_sub(from_end)
+                    .map(|index| &matches[index])
             }
         };
         let Some(groups) = selected else {

@@ -39,8 +39,15 @@ pub(super) fn tags_of(response: &Value, fallback: &Value) -> Result<Value, Strin
     let text = text(response)?;
     let pairs = compile(r"\('([^']*)', '([^']*)'\)")?;
     let pairs = pairs.find_all(text).map_err(|error| error.to_string())?;
-    let tags: Vec<&str> = pairs.iter().filter_map(|pair| pair.last().copied()).collect();
-    Ok(if tags.is_empty() { fallback.clone() } else { tags.into() })
+    let tags: Vec<&str> = pairs
+        .iter()
+        .filter_map(|pair| pair.last().copied())
+        .collect();
+    Ok(if tags.is_empty() {
+        fallback.clone()
+    } else {
+        tags.into()
+    })
 }
 
 /// The entities of a response as `label: entity $ label: entity`.

@@ -29,5 +29,8 @@ pub(super) fn changed(change: fn(&str) -> String, response: &Value) -> Result<Va
 
 /// What a response stands for. Keys of a YAML map are text, so a number is looked up as it prints.
 pub(super) fn mapped(mapping: &Map<String, Value>, default: &Value, response: &Value) -> Value {
-    mapping.get(&python_str(response)).unwrap_or(default).clone()
+    mapping
+        .get(&python_str(response))
+        .unwrap_or(default)
+        .clone()
 }

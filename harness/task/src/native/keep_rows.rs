@@ -16,7 +16,9 @@ pub(super) fn documents(
         .map(|(key, value)| (key.as_str(), value))
         .collect::<Vec<_>>()[..]
     else {
-        return Err("keep_rows takes the one argument `where`, a map from columns to values".to_owned());
+        return Err(
+            "keep_rows takes the one argument `where`, a map from columns to values".to_owned(),
+        );
     };
     let mut kept = Vec::new();
     for document in documents {

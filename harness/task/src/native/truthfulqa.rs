@@ -32,7 +32,8 @@ pub(super) fn documents(
 
 fn sentences(document: &Document, column: &str) -> NativeResult<Vec<String>> {
     let answers = texts(document, column)?.into_iter().map(strip);
-    let sentence = |answer: &str| format!("{answer}{}", if answer.ends_with('.') { "" } else { "." });
+    let sentence =
+        |answer: &str| format!("{answer}{}", if answer.ends_with('.') { "" } else { "." });
     Ok(answers
         .filter(|answer| !answer.is_empty())
         .map(sentence)
@@ -54,7 +55,10 @@ pub(super) fn choice_results(
         .and_then(|targets| targets.get("labels"))
         .and_then(Value::as_array)
         .ok_or("the column `mc2_targets` has no list `labels`")?;
-    let is_true: Vec<bool> = labels.iter().map(|label| label.as_i64() == Some(1)).collect();
+    let is_true: Vec<bool> = labels
+        .iter()
+        .map(|label| label.as_i64() == Some(1))
+        .collect();
     let share = true_share(&logprobs, &is_true).map_err(|error| error.to_string())?;
     Ok([("acc".to_owned(), json!(share))].into_iter().collect())
 }

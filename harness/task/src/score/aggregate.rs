@@ -81,11 +81,12 @@ fn native(
     values: &[Value],
     replicates: usize,
 ) -> Result<Aggregate, Failure> {
-    let resampled = |aggregate: fn(&[f64]) -> Result<f64, MetricError>| -> Result<Aggregate, Failure> {
-        let numbers = numbers(values)?;
-        let stderr = bootstrap_stderr(&numbers, replicates, aggregate)?;
-        Ok((aggregate(&numbers)?, stderr))
-    };
+    let resampled =
+        |aggregate: fn(&[f64]) -> Result<f64, MetricError>| -> Result<Aggregate, Failure> {
+            let numbers = numbers(values)?;
+            let stderr = bootstrap_stderr(&numbers, replicates, aggregate)?;
+            Ok((aggregate(&numbers)?, stderr))
+        };
     match aggregation {
         Aggregation::Nanmean => resampled(nanmean),
         Aggregation::Median => resampled(median),
@@ -128,7 +129,10 @@ impl Labels {
                 Ok((Label::of(gold), Label::of(prediction)))
             })
             .collect::<Result<_, Failure>>()?;
-        let mut known: Vec<&Label> = pairs.iter().flat_map(|(gold, given)| [gold, given]).collect();
+        let mut known: Vec<&Label> = pairs
+            .iter()
+            .flat_map(|(gold, given)| [gold, given])
+            .collect();
         known.sort();
         known.dedup();
         let number = |label: &Label| known.binary_search(&label).unwrap_or(usize::MAX);
@@ -154,7 +158,9 @@ fn weighted(values: &[Value]) -> Result<Vec<(f64, usize)>, Failure> {
     const NEEDS: &str = "[log-likelihood, number of words or bytes]";
     let item = |value: &Value| {
         let (sum, weight) = pair(value, NEEDS)?;
-        let weight = weight.as_f64().filter(|weight| weight.fract() == 0.0 && *weight >= 0.0);
+        let weight = weight
+            .as_f64()
+            .filter(|weight| weight.fract() == 0.0 && *weight >= 0.0);
         match (logprob(sum), weight) {
             (Some(sum), Some(weight)) => Ok((sum, weight as usize)),
             _ => Err(Failure::Form(value.clone(), NEEDS)),

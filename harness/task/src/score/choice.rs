@@ -33,9 +33,12 @@ impl Task {
         let choices = self.turn.choices(row)?;
         let loglikelihoods = results
             .iter()
-            .map(|result| loglikelihood(result).ok_or_else(|| misshapen(row, result, "a log-likelihood")))
+            .map(|result| {
+                loglikelihood(result).ok_or_else(|| misshapen(row, result, "a log-likelihood"))
+            })
             .collect::<Result<Vec<_>, _>>()?;
-        let (mut logprobs, mut is_greedy): (Vec<f64>, Vec<bool>) = loglikelihoods.into_iter().unzip();
+        let (mut logprobs, mut is_greedy): (Vec<f64>, Vec<bool>) =
+            loglikelihoods.into_iter().unzip();
         let asked = choices.len().min(logprobs.len());
         let unconditional = logprobs.split_off(asked);
         is_greedy.truncate(asked);
@@ -74,9 +77,10 @@ impl Answers<'_> {
         Ok(match metric {
             Metric::AccNorm => self.accuracy(argmax_per_char(&self.logprobs, self.choices)?),
             Metric::AccBytes => self.accuracy(argmax_per_byte(&self.logprobs, self.choices)?),
-            Metric::AccMutualInfo => {
-                self.accuracy(argmax_mutual_information(&self.logprobs, &self.unconditional)?)
-            }
+            Metric::AccMutualInfo => self.accuracy(argmax_mutual_information(
+                &self.logprobs,
+                &self.unconditional,
+            )?),
             Metric::ExactMatch => {
                 let greedy = |gold: &usize| self.is_greedy.get(*gold).copied().unwrap_or(false);
                 json!(u8::from(self.gold.iter().any(greedy)))
@@ -89,7 +93,11 @@ impl Answers<'_> {
     }
 
     fn accuracy(&self, preferred: usize) -> Value {
-        json!(if self.gold.contains(&preferred) { 1.0 } else { 0.0 })
+        json!(if self.gold.contains(&preferred) {
+            1.0
+        } else {
+            0.0
+        })
     }
 
     /// The gold index, or a list where there are several.

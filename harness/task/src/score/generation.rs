@@ -63,9 +63,13 @@ impl Task {
         let mut scores = Vec::new();
         for (index, spec) in self.spec.metric_list.iter().enumerate() {
             let value = match &spec.function {
-                MetricFunction::Known(Metric::ExactMatch) => self.exact_match_score(row, &gold, result)?,
+                MetricFunction::Known(Metric::ExactMatch) => {
+                    self.exact_match_score(row, &gold, result)?
+                }
                 MetricFunction::Known(Metric::Bypass) => Value::Null,
-                MetricFunction::Python(function) => self.python_score(function, spec, &gold, result)?,
+                MetricFunction::Python(function) => {
+                    self.python_score(function, spec, &gold, result)?
+                }
                 MetricFunction::Known(_) | MetricFunction::ProcessResults => json!([gold, result]),
             };
             match value {

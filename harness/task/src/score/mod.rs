@@ -10,8 +10,8 @@ mod values;
 use harness_metric::MetricError;
 use serde_json::Value;
 
-pub(crate) use generation::exact_match;
 pub(crate) use aggregate::BOOTSTRAP_REPLICATES;
+pub(crate) use generation::exact_match;
 pub(crate) use values::loglikelihood;
 
 use crate::field::Row;
@@ -19,8 +19,8 @@ use crate::filter::Answered;
 use crate::native;
 use crate::spec::{Function, MetricFunction};
 use crate::{
-    AggregatedMetric, DocumentRequests, MetricSpec, MetricValue, OutputType, Request, Response, Sample,
-    Task, TaskError, TaskResult, TaskScores,
+    AggregatedMetric, DocumentRequests, MetricSpec, MetricValue, OutputType, Request, Response,
+    Sample, Task, TaskError, TaskResult, TaskScores,
 };
 
 /// A document's value, and the item of `metric_list` that says what becomes of it.
@@ -74,10 +74,16 @@ impl Task {
         documents: &'a [DocumentRequests],
         responses: &[Response],
     ) -> Result<Vec<AnsweredDocument<'a>>, TaskError> {
-        let wanted: usize = documents.iter().map(|document| document.requests.len()).sum();
+        let wanted: usize = documents
+            .iter()
+            .map(|document| document.requests.len())
+            .sum();
         if documents.is_empty() || wanted != responses.len() {
             let given = responses.len();
-            let message = format!("{given} responses for {wanted} requests of {} documents", documents.len());
+            let message = format!(
+                "{given} responses for {wanted} requests of {} documents",
+                documents.len()
+            );
             return Err(self.error(message));
         }
         let repeats = self.spec.repeats;
@@ -142,7 +148,10 @@ impl Task {
         let mut scores = Vec::new();
         for (index, spec) in self.spec.metric_list.iter().enumerate() {
             let MetricFunction::Known(metric) = spec.function else {
-                let message = format!("metric `{}` needs output_type generate_until, or process_results", spec.name);
+                let message = format!(
+                    "metric `{}` needs output_type generate_until, or process_results",
+                    spec.name
+                );
                 return Err(self.error(message));
             };
             let value = compute(metric).map_err(|source| TaskError::Score {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use crate::TaskError;
 use crate::field::Row;
 use crate::template::python_str;
-use crate::TaskError;
 
 /// A log-likelihood, also one that is not finite.
 pub(crate) fn logprob(value: &Value) -> Option<f64> {

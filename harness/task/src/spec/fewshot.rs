@@ -103,7 +103,10 @@ impl FewshotSpec {
 }
 
 /// A function from rows to rows.
-pub(super) fn document_function(mapping: &Mapping, key: &str) -> Result<Option<Function>, TaskError> {
+pub(super) fn document_function(
+    mapping: &Mapping,
+    key: &str,
+) -> Result<Option<Function>, TaskError> {
     let read = |node: &Node| match function(node, Slot::Documents)? {
         Some(function) => Ok(function),
         None => Err(node.wrong_type(key, "a function: {native: NAME} or !function")),
@@ -134,7 +137,11 @@ fn samples(config: &Mapping) -> Result<Option<Samples>, TaskError> {
             Value::Object(sample) => Ok(sample),
             _ => Err(item.wrong_type("samples", "maps")),
         };
-        items.iter().map(sample).collect::<Result<_, _>>().map(Samples::Rows)
+        items
+            .iter()
+            .map(sample)
+            .collect::<Result<_, _>>()
+            .map(Samples::Rows)
     };
     present(config, "samples").map(read).transpose()
 }

@@ -63,7 +63,11 @@ pub(super) fn json_map(
 }
 
 /// One of several names.
-pub(super) fn one_of<T: Clone>(node: &Node, key: &str, names: &[(&str, T)]) -> Result<T, TaskError> {
+pub(super) fn one_of<T: Clone>(
+    node: &Node,
+    key: &str,
+    names: &[(&str, T)],
+) -> Result<T, TaskError> {
     let Some(name) = node.as_str() else {
         return Err(node.wrong_type(key, "text"));
     };

@@ -74,7 +74,12 @@ fn pipeline(item: &Node) -> Result<PipelineSpec, TaskError> {
         return Err(item.wrong_type("filter_list", "maps with the keys `name` and `filter`"));
     };
     keys::check(mapping, &keys::PIPELINE)?;
-    let missing = |key: &str| invalid(item, format!("an item of filter_list needs the key `{key}`"));
+    let missing = |key: &str| {
+        invalid(
+            item,
+            format!("an item of filter_list needs the key `{key}`"),
+        )
+    };
     let steps = mapping.get("filter").ok_or_else(|| missing("filter"))?;
     Ok(PipelineSpec {
         name: text(mapping, "name")?.ok_or_else(|| missing("name"))?,
@@ -90,7 +95,10 @@ fn step(item: &Node) -> Result<FilterSpec, TaskError> {
         return Err(item.wrong_type("filter", "maps with the key `function`"));
     };
     let Some(function) = mapping.get("function") else {
-        return Err(invalid(item, "a filter needs the key `function`".to_owned()));
+        return Err(invalid(
+            item,
+            "a filter needs the key `function`".to_owned(),
+        ));
     };
     let arguments = mapping
         .iter()
@@ -112,7 +120,10 @@ fn filter_function(node: &Node, step: &Mapping) -> Result<FilterFunction, TaskEr
     if name == "custom" {
         return match step.get("filter_fn").and_then(python) {
             Some(function) => Ok(FilterFunction::Custom(function)),
-            None => Err(invalid(node, "the filter `custom` needs `filter_fn: !function`".to_owned())),
+            None => Err(invalid(
+                node,
+                "the filter `custom` needs `filter_fn: !function`".to_owned(),
+            )),
         };
     }
     if !FILTERS.contains(&name) {

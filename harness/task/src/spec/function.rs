@@ -119,7 +119,10 @@ fn collect(key: &str, node: &Node, hooks: &mut Vec<PythonHook>) -> Result<(), Ta
             function,
         });
     } else if let Some(tag) = &node.tag {
-        return Err(super::fields::invalid(node, format!("`{key}` has the unknown tag `{tag}`")));
+        return Err(super::fields::invalid(
+            node,
+            format!("`{key}` has the unknown tag `{tag}`"),
+        ));
     }
     match &node.value {
         NodeValue::Scalar(_) => Ok(()),

@@ -16,7 +16,14 @@ const MAX_TOKENS: [&str; 4] = [
 ];
 
 /// Other settings that are read.
-const READ: [&str; 6] = ["until", "do_sample", "temperature", "top_p", "top_k", "min_p"];
+const READ: [&str; 6] = [
+    "until",
+    "do_sample",
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+];
 
 /// Settings of the transformers library, with the value that leaves generation as it is here.
 const NEUTRAL: [(&str, f64); 5] = [
@@ -71,7 +78,11 @@ impl Generation {
                 None => DEFAULT_MAX_TOKENS,
             },
             do_sample,
-            temperature: if do_sample { drawing(temperature)? } else { 0.0 },
+            temperature: if do_sample {
+                drawing(temperature)?
+            } else {
+                0.0
+            },
             top_p: number(&given, "top_p")?,
             top_k: count(&given, "top_k")?,
             min_p: number(&given, "min_p")?,
@@ -83,7 +94,9 @@ impl Generation {
 /// The temperature of draws: 1, the model's own distribution, unless another is given.
 fn drawing(temperature: Option<f64>) -> Result<f64, String> {
     match temperature {
-        Some(0.0) => Err("generation_kwargs: `do_sample: true` needs a temperature above 0".to_owned()),
+        Some(0.0) => {
+            Err("generation_kwargs: `do_sample: true` needs a temperature above 0".to_owned())
+        }
         other => Ok(other.unwrap_or(1.0)),
     }
 }
@@ -99,7 +112,10 @@ pub(super) fn with_defaults(
             ("do_sample", json!(false)),
             ("max_gen_toks", json!(DEFAULT_MAX_TOKENS)),
         ];
-        greedy.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+        greedy
+            .map(|(key, value)| (key.to_owned(), value))
+            .into_iter()
+            .collect()
     });
     if let Some(temperature) = kwargs.get_mut("temperature") {
         let float = match &*temperature {
@@ -125,10 +141,15 @@ fn refuse_others(given: &Map<String, Value>) -> Result<(), String> {
         match NEUTRAL.iter().find(|(known, _)| *known == name) {
             Some((_, neutral)) if value.as_f64() == Some(*neutral) => {}
             Some((_, neutral)) => {
-                return Err(format!("generation_kwargs: `{name}: {value}` is not supported; only {neutral} is"));
+                return Err(format!(
+                    "generation_kwargs: `{name}: {value}` is not supported; only {neutral} is"
+                ));
             }
             None => {
-                let known = READ.into_iter().chain(MAX_TOKENS).chain(NEUTRAL.map(|(known, _)| known));
+                let known = READ
+                    .into_iter()
+                    .chain(MAX_TOKENS)
+                    .chain(NEUTRAL.map(|(known, _)| known));
                 let hint = harness_spelling::hint(name, known);
                 return Err(format!("generation_kwargs: unknown setting `{name}`{hint}"));
             }

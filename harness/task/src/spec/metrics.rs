@@ -35,7 +35,10 @@ pub(super) fn metric_list(
     for item in list(node, "metric_list", "maps")? {
         let metric = metric_spec(item, output_type, processed)?;
         if metrics.iter().any(|known| known.name == metric.name) {
-            return Err(invalid(item, format!("metric `{}` is listed twice", metric.name)));
+            return Err(invalid(
+                item,
+                format!("metric `{}` is listed twice", metric.name),
+            ));
         }
         metrics.push(metric);
     }
@@ -138,7 +141,9 @@ fn aggregation(
         },
         (None, Some(metric)) => Ok(metric.default_aggregation()),
         (None, None) => {
-            let message = format!("metric `{name}` has no aggregation of its own: name one with the key `aggregation`");
+            let message = format!(
+                "metric `{name}` has no aggregation of its own: name one with the key `aggregation`"
+            );
             Err(invalid(item, message))
         }
     }
@@ -159,8 +164,12 @@ fn refuse_evaluate(
     output_type: OutputType,
     spec: &MetricSpec,
 ) -> Result<(), TaskError> {
-    let other = matches!(spec.function, MetricFunction::Known(metric) if metric != Metric::ExactMatch);
-    if other && output_type == OutputType::GenerateUntil && flag(mapping, "hf_evaluate")? == Some(true) {
+    let other =
+        matches!(spec.function, MetricFunction::Known(metric) if metric != Metric::ExactMatch);
+    if other
+        && output_type == OutputType::GenerateUntil
+        && flag(mapping, "hf_evaluate")? == Some(true)
+    {
         return Err(TaskError::Unsupported {
             at: item.at.clone(),
             what: format!("`hf_evaluate` of metric `{}`", spec.name),

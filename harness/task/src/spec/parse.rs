@@ -57,7 +57,9 @@ pub(crate) fn task_spec(mapping: &Mapping, file: &Path) -> Result<TaskSpec, Task
         metric_list: metrics::metric_list(mapping, output_type)?,
         generation_kwargs: reader.generation_kwargs(output_type)?,
         repeats: repeats(mapping)?,
-        filter_list: present(mapping, "filter_list").map(filter_list).transpose()?,
+        filter_list: present(mapping, "filter_list")
+            .map(filter_list)
+            .transpose()?,
         should_decontaminate: flag(mapping, "should_decontaminate")?.unwrap_or(false),
         doc_to_decontamination_query: present(mapping, keys::INERT_QUERY).map(Node::to_json),
         gen_prefix: text(mapping, "gen_prefix")?,

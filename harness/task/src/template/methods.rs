@@ -3,8 +3,8 @@
 use minijinja::value::{Kwargs, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 
-use super::python_text;
 use super::python_string::{capitalize, is_space};
+use super::python_text;
 
 /// minijinja's hook for methods of values.
 pub(crate) fn call(

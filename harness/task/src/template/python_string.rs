@@ -57,7 +57,11 @@ mod tests {
         };
         for case in recorded["strings"].as_array().unwrap() {
             let text = case["s"].as_str().unwrap();
-            assert_eq!(capitalize(text), case["capitalize"].as_str().unwrap(), "{text:?}");
+            assert_eq!(
+                capitalize(text),
+                case["capitalize"].as_str().unwrap(),
+                "{text:?}"
+            );
             assert_eq!(strip(text), case["strip"].as_str().unwrap(), "{text:?}");
         }
     }
