@@ -1,4 +1,4 @@
-//! Scores as pure functions: of choices, labels, texts and memorised answers, their aggregates with standard errors, and
+//! Scores as pure functions: of choices, labels, texts and memorised answers; their aggregates with standard errors, and
 //! Python's regular expressions and random numbers; does no input or output, and turns NaN and empty input into errors,
 //! never into a score.
 
@@ -11,10 +11,14 @@ mod error;
 mod exact_match;
 mod group;
 mod memorisation;
+mod ngram;
 mod python_random;
 mod python_regex;
+mod rouge;
 mod scorecard;
 mod standard_error;
+mod translation;
+mod truthfulqa;
 mod weighted;
 mod white_space;
 
@@ -32,6 +36,9 @@ pub use memorisation::{
 };
 pub use python_random::PythonRandom;
 pub use python_regex::{PatternError, PythonRegex};
+pub use rouge::{Rouge, RougeScore, RougeTokenizer, rouge, rouge_with_best};
 pub use scorecard::{chance_corrected_utility, normalised_forgetting};
 pub use standard_error::{bootstrap_stderr, mean_stderr};
+pub use translation::{BleuCounts, BleuTokenizer, Chrf, ChrfCounts, TerCounts, bleu, chrf, ter};
+pub use truthfulqa::{TruthComparison, TruthComparisons, truthfulqa_generation};
 pub use weighted::{bits_per_byte, weighted_mean, weighted_perplexity, word_count};

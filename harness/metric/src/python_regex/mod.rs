@@ -1,18 +1,20 @@
 //! Python's `re` on fancy-regex: the same matches, groups and replacements; refuses what Python refuses, named characters
 //! (`\N{…}`), and searches that backtrack without end.
 
+mod character;
 mod class;
 mod error;
 mod replacement;
 mod translate;
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use fancy_regex::{Captures, Regex, RegexBuilder};
 
 pub use error::PatternError;
 use replacement::Replacement;
-use translate::translate;
+use translate::{Translation, translate};
 
 /// Steps after which a search is given up; Python would go on, for years if need be.
 const BACKTRACK_LIMIT: usize = 10_000_000;
@@ -22,6 +24,7 @@ const BACKTRACK_LIMIT: usize = 10_000_000;
 pub struct PythonRegex {
     pattern: String,
     translated: String,
+    names: BTreeMap<String, usize>,
     regex: Regex,
     /// Finds only what is not empty at the start of the search. Python asks for that after an empty match.
     advancing: OnceLock<Regex>,
@@ -33,11 +36,15 @@ impl PythonRegex {
     /// # Errors
     /// On patterns that Python refuses, and on the few that only Python knows.
     pub fn new(pattern: &str) -> Result<Self, PatternError> {
-        let translated = translate(pattern)?;
+        let Translation {
+            pattern: translated,
+            names,
+        } = translate(pattern)?;
         Ok(Self {
             pattern: pattern.to_owned(),
             regex: compile(pattern, &translated)?,
             translated,
+            names,
             advancing: OnceLock::new(),
         })
     }
@@ -78,7 +85,7 @@ impl PythonRegex {
     /// # Errors
     /// On a replacement that Python refuses, and where the search is given up.
     pub fn sub(&self, replacement: &str, text: &str, count: usize) -> Result<String, PatternError> {
-        let replacement = Replacement::parse(replacement, &self.regex)?;
+        let replacement = Replacement::parse(replacement, self.group_count(), &self.names)?;
         let limit = if count == 0 { usize::MAX } else { count };
         let mut replaced = String::with_capacity(text.len());
         let mut copied = 0;

@@ -1,7 +1,9 @@
 //! The replacement text of `re.sub`: literals, `\1`, `\g<name>` and Python's escapes; refuses groups that the pattern does
 //! not have and escapes that Python does not have.
 
-use fancy_regex::{Captures, Regex};
+use std::collections::BTreeMap;
+
+use fancy_regex::Captures;
 
 use super::error::PatternError;
 
@@ -10,17 +12,30 @@ enum Piece {
     Group(usize),
 }
 
+/// The groups that a replacement may name.
+#[derive(Clone, Copy)]
+struct Groups<'r> {
+    count: usize,
+    names: &'r BTreeMap<String, usize>,
+}
+
 /// A replacement, ready to be filled from a match.
 pub(super) struct Replacement(Vec<Piece>);
 
 impl Replacement {
-    pub(super) fn parse(text: &str, regex: &Regex) -> Result<Self, PatternError> {
+    /// Reads a replacement for a pattern of `count` groups, some of which have names.
+    pub(super) fn parse(
+        text: &str,
+        count: usize,
+        names: &BTreeMap<String, usize>,
+    ) -> Result<Self, PatternError> {
+        let groups = Groups { count, names };
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some(character) = rest.chars().next() {
             rest = &rest[character.len_utf8()..];
             if character == '\\' {
-                rest = escape(rest, regex, &mut pieces).map_err(|reason| {
+                rest = escape(rest, groups, &mut pieces).map_err(|reason| {
                     PatternError::Replacement {
                         replacement: text.to_owned(),
                         reason,
@@ -47,12 +62,16 @@ impl Replacement {
 }
 
 /// Reads what follows a `\` and returns what follows that.
-fn escape<'t>(rest: &'t str, regex: &Regex, pieces: &mut Vec<Piece>) -> Result<&'t str, String> {
+fn escape<'t>(
+    rest: &'t str,
+    groups: Groups<'_>,
+    pieces: &mut Vec<Piece>,
+) -> Result<&'t str, String> {
     let escaped = rest.chars().next().ok_or(r"nothing follows the last `\`")?;
     let after = &rest[escaped.len_utf8()..];
     let literal = match escaped {
-        'g' => return named_group(after, regex, pieces),
-        '0'..='9' => return numbered(rest, regex, pieces),
+        'g' => return named_group(after, groups, pieces),
+        '0'..='9' => return numbered(rest, groups, pieces),
         'a' => '\u{7}',
         'b' => '\u{8}',
         'f' => '\u{c}',
@@ -74,7 +93,11 @@ fn escape<'t>(rest: &'t str, regex: &Regex, pieces: &mut Vec<Piece>) -> Result<&
 }
 
 /// `\0` with up to two more octal digits and `\ooo` are characters, `\1` to `\99` groups.
-fn numbered<'t>(rest: &'t str, regex: &Regex, pieces: &mut Vec<Piece>) -> Result<&'t str, String> {
+fn numbered<'t>(
+    rest: &'t str,
+    groups: Groups<'_>,
+    pieces: &mut Vec<Piece>,
+) -> Result<&'t str, String> {
     let digits = |radix: u32, most: usize| {
         rest.chars()
             .take(most)
@@ -92,28 +115,28 @@ fn numbered<'t>(rest: &'t str, regex: &Regex, pieces: &mut Vec<Piece>) -> Result
         return Ok(&rest[octal..]);
     }
     let (number, after) = rest.split_at(digits(10, 2));
-    pieces.push(group(number, regex)?);
+    pieces.push(group(number, groups)?);
     Ok(after)
 }
 
 /// `<name>` or `<number>`, after `\g`.
 fn named_group<'t>(
     rest: &'t str,
-    regex: &Regex,
+    groups: Groups<'_>,
     pieces: &mut Vec<Piece>,
 ) -> Result<&'t str, String> {
     let (name, after) = rest
         .strip_prefix('<')
         .and_then(|rest| rest.split_once('>'))
         .ok_or(r"`\g` needs a group: `\g<1>`")?;
-    pieces.push(group(name, regex)?);
+    pieces.push(group(name, groups)?);
     Ok(after)
 }
 
-fn group(name: &str, regex: &Regex) -> Result<Piece, String> {
+fn group(name: &str, groups: Groups<'_>) -> Result<Piece, String> {
     let index = match name.parse::<usize>() {
-        Ok(number) => Some(number).filter(|&number| number < regex.captures_len()),
-        Err(_) => regex.capture_names().position(|known| known == Some(name)),
+        Ok(number) => Some(number).filter(|&number| number <= groups.count),
+        Err(_) => groups.names.get(name).copied(),
     };
     index
         .map(Piece::Group)

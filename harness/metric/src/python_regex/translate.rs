@@ -1,48 +1,68 @@
 //! A pattern of Python's `re` rewritten for fancy-regex; refuses escapes, flags and groups that Python does not have, and
 //! leaves balance and repeats to the compiler.
 
-use super::class::{class, word_boundary};
+use std::collections::BTreeMap;
+
+use super::character::Member;
+use super::class::word_boundary;
 use super::error::PatternError;
 
 /// Flags that change what is written; `i` and `s` mean the same on both sides and are handed on.
 #[derive(Clone, Copy, Default)]
-struct Flags {
-    ascii: bool,
+pub(super) struct Flags {
+    pub(super) ascii: bool,
     multi_line: bool,
     verbose: bool,
 }
 
-/// What stands for itself inside brackets, or a class.
-enum Member {
-    Character(char),
-    Class(String),
+/// A bracket that is still to be closed.
+struct Open {
+    /// Flags to return to behind it.
+    flags: Flags,
+    /// Its number if it is a group.
+    group: Option<usize>,
 }
 
-struct Translator<'p> {
+/// A pattern in fancy-regex's language. Groups have numbers only, as names may not be mixed with them there.
+pub(super) struct Translation {
+    pub(super) pattern: String,
+    pub(super) names: BTreeMap<String, usize>,
+}
+
+/// Reads a pattern from left to right.
+pub(super) struct Translator<'p> {
     pattern: &'p str,
-    rest: std::str::Chars<'p>,
-    written: String,
-    flags: Flags,
-    /// Flags to return to when the groups that are open now close.
-    open: Vec<Flags>,
+    pub(super) rest: std::str::Chars<'p>,
+    pub(super) written: String,
+    pub(super) flags: Flags,
+    /// Brackets that are open now, from the outermost.
+    open: Vec<Open>,
+    /// Number of groups so far.
+    groups: usize,
+    names: BTreeMap<String, usize>,
     /// Whether nothing but flags has been read.
     at_start: bool,
 }
 
-/// The pattern in fancy-regex's language.
-pub(super) fn translate(pattern: &str) -> Result<String, PatternError> {
+/// Rewrites a pattern.
+pub(super) fn translate(pattern: &str) -> Result<Translation, PatternError> {
     let mut translator = Translator {
         pattern,
         rest: pattern.chars(),
         written: String::with_capacity(pattern.len() * 2),
         flags: Flags::default(),
         open: Vec::new(),
+        groups: 0,
+        names: BTreeMap::new(),
         at_start: true,
     };
     while let Some(character) = translator.rest.next() {
         translator.item(character)?;
     }
-    Ok(translator.written)
+    Ok(Translation {
+        pattern: translator.written,
+        names: translator.names,
+    })
 }
 
 impl<'p> Translator<'p> {
@@ -51,9 +71,9 @@ impl<'p> Translator<'p> {
         match character {
             '\\' => self.escape()?,
             '[' => self.brackets()?,
-            '(' => self.group(was_at_start)?,
+            '(' => self.parenthesis(was_at_start)?,
             ')' => {
-                self.flags = self.open.pop().unwrap_or(self.flags);
+                self.flags = self.open.pop().map_or(self.flags, |open| open.flags);
                 self.written.push(')');
             }
             '^' if self.flags.multi_line => self.written.push_str("(?m:^)"),
@@ -69,7 +89,7 @@ impl<'p> Translator<'p> {
         Ok(())
     }
 
-    fn error(&self, reason: impl Into<String>) -> PatternError {
+    pub(super) fn error(&self, reason: impl Into<String>) -> PatternError {
         PatternError::new(self.pattern, reason)
     }
 
@@ -78,7 +98,7 @@ impl<'p> Translator<'p> {
     }
 
     /// Consumes `prefix` if it comes next.
-    fn accept(&mut self, prefix: &str) -> bool {
+    pub(super) fn accept(&mut self, prefix: &str) -> bool {
         let Some(rest) = self.rest.as_str().strip_prefix(prefix) else {
             return false;
         };
@@ -98,7 +118,7 @@ impl<'p> Translator<'p> {
     }
 
     /// Takes up to `most` characters that `belongs` accepts.
-    fn take_while(&mut self, most: usize, belongs: impl Fn(char) -> bool) -> &'p str {
+    pub(super) fn take_while(&mut self, most: usize, belongs: impl Fn(char) -> bool) -> &'p str {
         let text = self.rest.as_str();
         let length: usize = text
             .chars()
@@ -111,7 +131,7 @@ impl<'p> Translator<'p> {
     }
 
     /// Writes a character that stands for itself. Punctuation goes by its number, so that none of it has a meaning.
-    fn literal(&mut self, character: char) {
+    pub(super) fn literal(&mut self, character: char) {
         if character.is_ascii() && !character.is_ascii_alphanumeric() {
             let number = u32::from(character);
             self.written.push_str(&format!(r"\x{{{number:x}}}"));
@@ -141,14 +161,14 @@ impl<'p> Translator<'p> {
         }
     }
 
-    fn group(&mut self, at_start: bool) -> Result<(), PatternError> {
+    fn parenthesis(&mut self, at_start: bool) -> Result<(), PatternError> {
         if !self.accept("?") {
-            self.open_group("(");
+            self.open_group();
             return Ok(());
         }
         for plain in [":", "=", "!", "<=", "<!", ">"] {
             if self.accept(plain) {
-                self.open_group(&format!("(?{plain}"));
+                self.open(&format!("(?{plain}"), None);
                 return Ok(());
             }
         }
@@ -156,27 +176,52 @@ impl<'p> Translator<'p> {
             self.until(')')?;
             self.at_start = at_start;
         } else if self.accept("P<") {
-            let name = self.until('>')?;
-            self.open_group(&format!("(?P<{name}>"));
+            let name = self.until('>')?.to_owned();
+            self.open_group();
+            if self.names.insert(name.clone(), self.groups).is_some() {
+                return Err(self.error(format!("two groups are named `{name}`")));
+            }
         } else if self.accept("P=") {
             let name = self.until(')')?;
-            self.written.push_str(&format!("(?P={name})"));
+            let group = self.named(name)?;
+            self.reference(group)?;
         } else if self.accept("(") {
             let condition = self.until(')')?;
-            if condition.bytes().all(|byte| byte.is_ascii_digit()) {
-                self.open_group(&format!("(?({condition})"));
-            } else {
-                self.open_group(&format!("(?(<{condition}>)"));
-            }
+            let group = match condition.parse() {
+                Ok(number) => number,
+                Err(_) => self.named(condition)?,
+            };
+            self.open(&format!("(?({group})"), None);
         } else {
             self.flag_group(at_start)?;
         }
         Ok(())
     }
 
-    fn open_group(&mut self, written: &str) {
-        self.open.push(self.flags);
+    fn open(&mut self, written: &str, group: Option<usize>) {
+        let flags = self.flags;
+        self.open.push(Open { flags, group });
         self.written.push_str(written);
+    }
+
+    fn open_group(&mut self) {
+        self.groups += 1;
+        self.open("(", Some(self.groups));
+    }
+
+    fn named(&self, name: &str) -> Result<usize, PatternError> {
+        let group = self.names.get(name).copied();
+        group.ok_or_else(|| self.error(format!("no group before this is named `{name}`")))
+    }
+
+    /// What a group matched, once more.
+    fn reference(&mut self, group: usize) -> Result<(), PatternError> {
+        let is_open = self.open.iter().any(|open| open.group == Some(group));
+        if is_open || group > self.groups {
+            return Err(self.error(format!("group {group} does not end before its repetition")));
+        }
+        self.written.push_str(&format!(r"(?:\{group})"));
+        Ok(())
     }
 
     /// `(?flags)` at the start of the pattern, or `(?flags-flags:` anywhere.
@@ -205,7 +250,7 @@ impl<'p> Translator<'p> {
         }
         let handed_on = handed_on(on, off);
         if self.accept(":") {
-            self.open_group(&format!("(?{handed_on}:"));
+            self.open(&format!("(?{handed_on}:"), None);
         } else if self.accept(")") && off.is_empty() && at_start {
             if !handed_on.is_empty() {
                 self.written.push_str(&format!("(?{handed_on})"));
@@ -255,113 +300,9 @@ impl<'p> Translator<'p> {
             return Ok(());
         }
         let second = self.take_while(1, |character| character.is_ascii_digit());
-        self.written.push_str(&format!(r"(?:\{first}{second})"));
-        Ok(())
-    }
-
-    fn brackets(&mut self) -> Result<(), PatternError> {
-        self.written.push('[');
-        if self.accept("^") {
-            self.written.push('^');
-        }
-        let mut is_first = true;
-        loop {
-            let character = self.bracket_character()?;
-            if character == ']' && !is_first {
-                break;
-            }
-            is_first = false;
-            let low = self.bracket_member(character)?;
-            let is_range =
-                self.rest.as_str().starts_with('-') && !self.rest.as_str().starts_with("-]");
-            match (low, is_range) {
-                (Member::Character(low), true) => self.range(low)?,
-                (Member::Character(character), false) => self.literal(character),
-                (Member::Class(class), false) => self.written.push_str(&class),
-                (Member::Class(_), true) => {
-                    return Err(self.error("a class such as \\d cannot begin a range"));
-                }
-            }
-        }
-        self.written.push(']');
-        Ok(())
-    }
-
-    fn range(&mut self, low: char) -> Result<(), PatternError> {
-        self.accept("-");
-        let character = self.bracket_character()?;
-        match self.bracket_member(character)? {
-            Member::Character(high) if low <= high => {
-                self.literal(low);
-                self.written.push('-');
-                self.literal(high);
-                Ok(())
-            }
-            _ => Err(self.error(format!("bad character range {low}-{character}"))),
-        }
-    }
-
-    fn bracket_character(&mut self) -> Result<char, PatternError> {
-        let next = self.rest.next();
-        next.ok_or_else(|| self.error("missing `]`"))
-    }
-
-    fn bracket_member(&mut self, character: char) -> Result<Member, PatternError> {
-        if character != '\\' {
-            return Ok(Member::Character(character));
-        }
-        match self.bracket_character()? {
-            'b' => Ok(Member::Character('\u{8}')),
-            digit @ '1'..='7' => self.octal(digit).map(Member::Character),
-            escaped => self.member(escaped),
-        }
-    }
-
-    /// An escape that means the same inside brackets and outside.
-    fn member(&mut self, escaped: char) -> Result<Member, PatternError> {
-        if let Some(class) = class(escaped, self.flags.ascii) {
-            return Ok(Member::Class(class));
-        }
-        let character = match escaped {
-            'a' => '\u{7}',
-            'f' => '\u{c}',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'v' => '\u{b}',
-            'x' => self.hexadecimal(2)?,
-            'u' => self.hexadecimal(4)?,
-            'U' => self.hexadecimal(8)?,
-            '0' => self.octal('0')?,
-            _ if escaped.is_ascii_alphanumeric() => {
-                return Err(self.error(format!(r"Python has no escape `\{escaped}`")));
-            }
-            _ => escaped,
-        };
-        Ok(Member::Character(character))
-    }
-
-    fn hexadecimal(&mut self, digits: usize) -> Result<char, PatternError> {
-        let number = self.take_while(digits, |character| character.is_ascii_hexdigit());
-        u32::from_str_radix(number, 16)
-            .ok()
-            .filter(|_| number.len() == digits)
-            .and_then(char::from_u32)
-            .ok_or_else(|| {
-                self.error(format!(
-                    "`{number}` is no character in {digits} hexadecimal digits"
-                ))
-            })
-    }
-
-    /// A character by up to three octal digits, of which `first` has been read.
-    fn octal(&mut self, first: char) -> Result<char, PatternError> {
-        let number = format!("{first}{}", self.take_while(2, |digit| digit.is_digit(8)));
-        u32::from_str_radix(&number, 8)
-            .ok()
-            .filter(|&number| number <= 0o377)
-            .and_then(char::from_u32)
-            .ok_or_else(|| self.error(format!("octal escape `\\{number}` is beyond \\377")))
+        let digits = format!("{first}{second}");
+        let group = digits.parse().map_err(|_| self.error("no such group"))?;
+        self.reference(group)
     }
 }
 

@@ -16,3 +16,5 @@ mod exact_match;
 mod golden;
 mod python_regex;
 mod random_streams;
+mod rouge;
+mod translation;

@@ -57,7 +57,7 @@ fn replaces_what_python_replaces() {
 /// Patterns whose meaning differs between the two languages, with what CPython's documentation says of them.
 #[test]
 fn where_the_languages_differ() {
-    let cases: [(&str, &str, Value); 26] = [
+    let cases: [(&str, &str, Value); 28] = [
         (r"a$", "a\n", json!(["a"])),
         (r"a\Z", "a\n", json!([])),
         (r"(?m)^.$", "a\nb\n", json!(["a", "b"])),
@@ -83,6 +83,8 @@ fn where_the_languages_differ() {
         (r"(a)(?(1)b|c)(?#note)", "ab", json!(["a"])),
         ("(?x) a b # c\n \\ ", "ab ", json!(["ab "])),
         (r"(?P<q>['\x22])x(?P=q)", "'x'", json!(["'"])),
+        (r"(?P<q>a)(b)\1\2", "abab", json!([["a", "b"]])),
+        (r"\B", "", json!([])),
         (r"(?i:A)\<", "a<", json!(["a<"])),
     ];
     for (pattern, text, expected) in cases {
