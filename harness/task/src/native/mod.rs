@@ -33,7 +33,8 @@ static FIELDS: [(&str, FieldFunction); 2] = [
 ];
 
 /// Under `process_results`.
-static RESULTS: [(&str, ResultsFunction); 2] = [
+static RESULTS: [(&str, ResultsFunction); 3] = [
+    ("truthfulqa_gen", truthfulqa::generation_results),
     ("truthfulqa_mc2", truthfulqa::choice_results),
     ("wikitext", wikitext::results),
 ];

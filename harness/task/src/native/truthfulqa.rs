@@ -1,7 +1,7 @@
 //! `TruthfulQA`: answers in one form, the share of true choices, and generated answers against true and false ones.
 
 use harness_data::Document;
-use harness_metric::true_share;
+use harness_metric::{true_share, truthfulqa_generation};
 use serde_json::{Map, Value, json};
 
 use super::{NativeResult, text, texts};
@@ -61,4 +61,37 @@ pub(super) fn choice_results(
         .collect();
     let share = true_share(&logprobs, &is_true).map_err(|error| error.to_string())?;
     Ok([("acc".to_owned(), json!(share))].into_iter().collect())
+}
+
+/// Generated answer against true and false ones, in four similarities: of each the nearest true one, its lead over the
+/// nearest false one, and whether there is a lead.
+pub(super) fn generation_results(
+    document: &Document,
+    results: &[Value],
+) -> NativeResult<Map<String, Value>> {
+    let [Value::String(answer)] = results else {
+        return Err("one generated text is needed".to_owned());
+    };
+    let references = |column: &str| -> NativeResult<Vec<String>> {
+        let texts = texts(document, column)?;
+        Ok(texts.into_iter().map(str::to_owned).collect())
+    };
+    let (correct, incorrect) = (
+        references("correct_answers")?,
+        references("incorrect_answers")?,
+    );
+    let scores = truthfulqa_generation(answer, &correct, &incorrect);
+    let scores = scores.map_err(|error| error.to_string())?;
+    let mut values = Map::new();
+    for (name, comparison) in [
+        ("bleu", scores.bleu),
+        ("rouge1", scores.rouge1),
+        ("rouge2", scores.rouge2),
+        ("rougeL", scores.rouge_l),
+    ] {
+        values.insert(format!("{name}_max"), json!(comparison.nearest_true));
+        values.insert(format!("{name}_acc"), json!(u8::from(comparison.is_true())));
+        values.insert(format!("{name}_diff"), json!(comparison.difference()));
+    }
+    Ok(values)
 }

@@ -1,13 +1,14 @@
 //! From the documents' values to one number with its standard error, as lm-eval computes both; refuses values of a form
 //! that the aggregation does not take.
 
+use harness_metric::{BleuCounts, BleuTokenizer, Chrf, ChrfCounts, TerCounts, bleu, chrf, ter};
 use harness_metric::{
     F1Average, MetricError, averaged_f1, binary_f1, bits_per_byte, bootstrap_stderr, brier_score,
     matthews_correlation, mean, mean_stderr, median, nanmean, perplexity, weighted_perplexity,
 };
 use serde_json::Value;
 
-use super::values::{Label, logprob};
+use super::values::{Label, logprob, texts};
 use crate::template::python_str;
 use crate::{Aggregation, MetricSpec, Task, TaskError};
 
@@ -108,12 +109,47 @@ fn native(
         Aggregation::MacroF1 => averaged(values, F1Average::Macro),
         Aggregation::MicroF1 => averaged(values, F1Average::Micro),
         Aggregation::BrierScore => Ok((brier_score(&probabilities(values)?)?, None)),
+        Aggregation::Bleu => {
+            let count =
+                |gold: &[&str], text: &str| BleuCounts::new(gold, text, BleuTokenizer::default());
+            corpus(values, replicates, count, bleu)
+        }
+        Aggregation::Chrf => corpus(values, replicates, counting(Chrf::Characters), chrf),
+        Aggregation::ChrfPlusPlus => corpus(values, replicates, counting(Chrf::CharactersAndWords), chrf),
+        Aggregation::Ter => {
+            let count = |gold: &[&str], text: &str| TerCounts::new(gold, text);
+            corpus(values, replicates, count, ter)
+        }
         Aggregation::Bypass => Ok((BYPASS, None)),
         _ => {
             let numbers = numbers(values)?;
             Ok((mean(&numbers)?, mean_stderr(&numbers)?))
         }
     }
+}
+
+fn counting(variant: Chrf) -> impl Fn(&[&str], &str) -> Result<ChrfCounts, MetricError> {
+    move |gold, text| ChrfCounts::new(gold, text, variant)
+}
+
+/// A metric of all texts together, out of what each brings to it.
+fn corpus<T: Clone + Sync>(
+    values: &[Value],
+    replicates: usize,
+    count: impl Fn(&[&str], &str) -> Result<T, MetricError>,
+    aggregate: impl Fn(&[T]) -> Result<f64, MetricError> + Sync,
+) -> Result<Aggregate, Failure> {
+    const NEEDS: &str = "[right text or texts, text]";
+    let form = |value: &Value| Failure::Form(value.clone(), NEEDS);
+    let counts = values.iter().map(|value| {
+        let (gold, text) = pair(value, NEEDS)?;
+        let gold = texts(gold).ok_or_else(|| form(value))?;
+        let text = text.as_str().ok_or_else(|| form(value))?;
+        Ok(count(&gold, text)?)
+    });
+    let counts = counts.collect::<Result<Vec<T>, Failure>>()?;
+    let stderr = bootstrap_stderr(&counts, replicates, &aggregate)?;
+    Ok((aggregate(&counts)?, stderr))
 }
 
 fn averaged(values: &[Value], average: F1Average) -> Result<Aggregate, Failure> {

@@ -5,7 +5,7 @@ use harness_metric::{ExactMatch, PythonRegex};
 use serde_json::{Map, Value, json};
 
 use super::DocumentScore;
-use super::values::{is_true, misshapen, only};
+use super::values::{is_true, misshapen, only, texts};
 use crate::field::Row;
 use crate::spec::{MetricFunction, PythonFunction};
 use crate::template::python_str;
@@ -146,14 +146,5 @@ impl Task {
             }
         }
         Ok(json!(0.0))
-    }
-}
-
-/// A text, or the texts of a list.
-fn texts(value: &Value) -> Option<Vec<&str>> {
-    match value {
-        Value::String(text) => Some(vec![text]),
-        Value::Array(items) if !items.is_empty() => items.iter().map(Value::as_str).collect(),
-        _ => None,
     }
 }

@@ -75,3 +75,12 @@ pub(super) fn is_true(value: &Value) -> bool {
         Value::Object(map) => !map.is_empty(),
     }
 }
+
+/// A text, or the texts of a list.
+pub(super) fn texts(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::String(text) => Some(vec![text]),
+        Value::Array(items) if !items.is_empty() => items.iter().map(Value::as_str).collect(),
+        _ => None,
+    }
+}

@@ -61,7 +61,9 @@ fn regex_filters_extract_as_recorded() {
     }
     for case in recorded["default_pattern"].as_array().unwrap() {
         let step = step(&json!("regex"), &case["args"]);
-        match filtered(&step, &[case["text"].as_str().unwrap()], &Value::Null) {
+        // What is no text counts as empty, and a model gives nothing but text.
+        let text = case["text"].as_str().unwrap_or_default();
+        match filtered(&step, &[text], &Value::Null) {
             Ok(ours) => assert_eq!(ours, json!([case["filtered"]]), "{case}"),
             Err(error) => assert!(case["filtered"]["error"].is_string(), "{case}: {error}"),
         }

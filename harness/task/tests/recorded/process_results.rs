@@ -84,7 +84,10 @@ fn choices_are_scored_as_recorded() {
             );
             // What upstream scores as 0 or lets win, is an error here.
             let refused = matches!(case["doc"]["q"].as_str(), Some("out" | "nan"))
-                || case["doc"]["choices"].as_array().unwrap().contains(&json!(""));
+                || case["doc"]["choices"]
+                    .as_array()
+                    .unwrap()
+                    .contains(&json!(""));
             match scores {
                 Ok(scores) => is_as_expected(&scores, case),
                 Err(error) => assert!(refused, "{case}: {error}"),
@@ -159,5 +162,49 @@ fn true_choices_share_the_probability_as_recorded() {
         if case["expected"]["acc"] != "NaN" {
             is_as_expected(&scores, case);
         }
+    }
+}
+
+#[test]
+fn generated_answers_are_compared_as_recorded() {
+    let Some(recorded) = golden_json("metrics/lm_eval_process_results.json") else {
+        return;
+    };
+    let names = ["bleu", "rouge1", "rouge2", "rougeL"];
+    let metrics: Vec<Value> = names
+        .iter()
+        .flat_map(|name| ["max", "acc", "diff"].map(|kind| format!("{name}_{kind}")))
+        .map(|name| json!({ "metric": name, "aggregation": "mean" }))
+        .collect();
+    for case in recorded["truthfulqa_gen"].as_array().unwrap() {
+        let mut row = case["doc"].clone();
+        row["q"] = json!("Q");
+        let yaml = json!({
+            "doc_to_target": " ",
+            "process_results": { "native": "truthfulqa_gen" },
+            "metric_list": metrics,
+        });
+        let text = case["completion"].as_str().unwrap().to_owned();
+        let scores = scored(&over(&row, &yaml), &[Response::GenerateUntil { text }]).unwrap();
+        assert_eq!(scores.result.metrics.len(), 12);
+        is_as_expected(&scores, case);
+    }
+}
+
+#[test]
+fn answers_become_sentences_as_recorded() {
+    let Some(recorded) = golden_json("metrics/lm_eval_process_results.json") else {
+        return;
+    };
+    for case in recorded["truthfulqa_preprocess"].as_array().unwrap() {
+        let yaml = json!({
+            "doc_to_text": "question",
+            "doc_to_target": " ",
+            "process_docs": { "native": "truthfulqa_gen" },
+        });
+        assert_eq!(
+            json!(over(&case["input"], &yaml).documents()[0]),
+            case["expected"]
+        );
     }
 }

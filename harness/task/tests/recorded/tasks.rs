@@ -7,7 +7,7 @@ use crate::fixture::{golden_json, golden_lines, response, same, task_on_data};
 use crate::python_json::sha256;
 
 /// The recorded runs, all without a chat template.
-const RUNS: [(&str, &str); 14] = [
+const RUNS: [(&str, &str); 15] = [
     ("arc_easy", "arc_easy.0shot"),
     ("arc_challenge", "arc_challenge.0shot"),
     ("arc_challenge", "arc_challenge.25shot"),
@@ -17,6 +17,7 @@ const RUNS: [(&str, &str); 14] = [
     ("mathqa", "mathqa.0shot"),
     ("mmlu_anatomy", "mmlu_anatomy.5shot"),
     ("mmlu_formal_logic", "mmlu_formal_logic.5shot"),
+    ("truthfulqa_gen", "truthfulqa_gen.0shot"),
     ("truthfulqa_mc1", "truthfulqa_mc1.0shot"),
     ("truthfulqa_mc2", "truthfulqa_mc2.0shot"),
     ("wikitext", "wikitext.0shot"),
