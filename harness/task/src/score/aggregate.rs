@@ -115,7 +115,9 @@ fn native(
             corpus(values, replicates, count, bleu)
         }
         Aggregation::Chrf => corpus(values, replicates, counting(Chrf::Characters), chrf),
-        Aggregation::ChrfPlusPlus => corpus(values, replicates, counting(Chrf::CharactersAndWords), chrf),
+        Aggregation::ChrfPlusPlus => {
+            corpus(values, replicates, counting(Chrf::CharactersAndWords), chrf)
+        }
         Aggregation::Ter => {
             let count = |gold: &[&str], text: &str| TerCounts::new(gold, text);
             corpus(values, replicates, count, ter)
