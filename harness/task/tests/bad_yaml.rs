@@ -239,7 +239,7 @@ fn what_is_wrong_is_refused_by_name() {
         ),
         (
             "filter_list: [{name: x, filter: [{function: take_frst}]}]\n",
-            "mine.yaml:8:34: unknown filter `take_frst` (did you mean `take_first`?)",
+            "mine.yaml:8:45: unknown filter `take_frst` (did you mean `take_first`?)",
         ),
         (
             "process_docs: {native: helaswag}\n",

@@ -25,18 +25,23 @@ pub(crate) fn capitalize(text: &str) -> String {
 }
 
 /// Title case of one character. It is upper case, except that of several letters only the first one is upper case, and
-/// that the Croatian digraphs have a form of their own.
+/// that Croatian digraphs and Greek letters with an iota below have a form of their own.
 fn title(character: char) -> String {
-    let digraph = match character {
-        'Ǆ' | 'ǅ' | 'ǆ' => Some('ǅ'),
-        'Ǉ' | 'ǈ' | 'ǉ' => Some('ǈ'),
-        'Ǌ' | 'ǋ' | 'ǌ' => Some('ǋ'),
-        'Ǳ' | 'ǲ' | 'ǳ' => Some('ǲ'),
-        _ => None,
+    let own = match character {
+        'Ǆ' | 'ǅ' | 'ǆ' => 'ǅ',
+        'Ǉ' | 'ǈ' | 'ǉ' => 'ǈ',
+        'Ǌ' | 'ǋ' | 'ǌ' => 'ǋ',
+        'Ǳ' | 'ǲ' | 'ǳ' => 'ǲ',
+        '\u{1f80}'..='\u{1faf}' => char::from_u32(u32::from(character) | 8).unwrap_or(character),
+        'ᾳ' | 'ᾼ' => 'ᾼ',
+        'ῃ' | 'ῌ' => 'ῌ',
+        'ῳ' | 'ῼ' => 'ῼ',
+        _ => return first_letter_upper(character),
     };
-    if let Some(digraph) = digraph {
-        return digraph.to_string();
-    }
+    own.to_string()
+}
+
+fn first_letter_upper(character: char) -> String {
     let mut title = String::new();
     for upper in character.to_uppercase() {
         if title.contains(char::is_uppercase) {
