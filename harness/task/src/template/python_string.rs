@@ -36,6 +36,8 @@ fn title(character: char) -> String {
         'ᾳ' | 'ᾼ' => 'ᾼ',
         'ῃ' | 'ῌ' => 'ῌ',
         'ῳ' | 'ῼ' => 'ῼ',
+        // Georgian has capital letters, but no word begins with one.
+        '\u{10d0}'..='\u{10ff}' => character,
         _ => return first_letter_upper(character),
     };
     own.to_string()
