@@ -90,7 +90,7 @@ impl<'a> Plan<'a> {
                     .to_owned(),
             )),
             (_, Question::Text(question)) => {
-                let context = self.prompt(row, &setting, question)?;
+                let context = self.prompt(row, &setting, question, &spec.target_delimiter)?;
                 self.single_request(row, context)
                     .map(|request| vec![request])
             }
@@ -124,7 +124,8 @@ impl<'a> Plan<'a> {
         };
         let mut requests: Vec<Request> = match question {
             Question::Text(question) => {
-                let context = self.prompt(row, setting, question)?;
+                let delimiter = &self.task.spec.target_delimiter;
+                let context = self.prompt(row, setting, question, delimiter)?;
                 choices
                     .iter()
                     .map(|choice| ask(context.clone(), delimited(choice)))
@@ -135,7 +136,8 @@ impl<'a> Plan<'a> {
                 choices
                     .iter()
                     .map(|choice| {
-                        let context = self.prompt(row, setting, choice.clone())?;
+                        // Nothing goes between such a question and the start of the answer, as upstream.
+                        let context = self.prompt(row, setting, choice.clone(), "")?;
                         Ok(ask(context, continuation.clone()))
                     })
                     .collect::<Result<_, TaskError>>()?
@@ -166,13 +168,14 @@ impl<'a> Plan<'a> {
         row: &Row<'_>,
         setting: &Setting<'_>,
         question: String,
+        target_delimiter: &str,
     ) -> Result<String, TaskError> {
         let mut messages = setting.before.clone();
         let exchange = Exchange {
             question,
             answer: None,
             gen_prefix: setting.gen_prefix,
-            target_delimiter: &self.task.spec.target_delimiter,
+            target_delimiter,
             fewshot_delimiter: "",
         };
         messages.extend(exchange.messages());

@@ -270,3 +270,19 @@ fn limits_are_counts_or_shares() {
         [None, None, None]
     );
 }
+
+/// The start of the answer: spaces only where there are none, and none at all after a choice that stands for a question.
+#[test]
+fn an_answer_that_has_begun_is_gone_on_with() {
+    let begun = "gen_prefix: Answer is\nfewshot_split: train\nfewshot_config: {sampler: first_n}\nnum_fewshot: 1\n";
+    let (_folder, choice) = task(&format!("{CHOICE}doc_to_target: l\n{begun}"), ROWS);
+    let asked = strings(&choice.unwrap(), &RequestOptions::default());
+    let expected = "one? Answer is bb\n\ntwo? Answer is";
+    assert_eq!(asked[1][0], (expected.to_owned(), " c".to_owned()));
+
+    let yaml = "test_split: test\noutput_type: multiple_choice\ndoc_to_text: '{{l}}'\ndoc_to_choice: c\n\
+                doc_to_target: s\nmetric_list: [{metric: acc}]\n";
+    let (_folder, filled) = task(&format!("{yaml}{begun}"), ROWS);
+    let asked = strings(&filled.unwrap(), &RequestOptions::default());
+    assert_eq!(asked[1][0].0, "bb Answer is bb\n\ncAnswer is");
+}
