@@ -7,7 +7,9 @@ use std::time::Instant;
 use candle_core::Tensor;
 use harness_engine::Encoder;
 use harness_host::{MethodInstance, Need, Role, StepLoss, StepSource};
-use harness_model::train::{AdamW, AdamWOptions, AnswerBatch, Optimizer as _, Schedule};
+use harness_model::train::{
+    AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _, Schedule,
+};
 use harness_model::{Decoder, Model, Weights};
 
 use super::job::{StepRecord, UnlearnJob};
@@ -58,6 +60,7 @@ pub(super) struct Unlearning {
     forget: RoleData,
     retain: Option<RoleData>,
     optimizer: AdamW,
+    gradients: GradientSet,
     schedule: Schedule,
     batch_size: usize,
     tokens: Cell<usize>,
@@ -139,6 +142,7 @@ impl Unlearning {
             total_steps: job.training.steps,
             kind: job.training.schedule,
         };
+        let gradients = GradientSet::new(&variables);
         let optimizer = AdamW::new(variables, options);
         let (batch_size, tokens) = (job.training.batch_size, Cell::new(0));
         Ok(Self {
@@ -149,6 +153,7 @@ impl Unlearning {
             forget,
             retain,
             optimizer,
+            gradients,
             schedule,
             batch_size,
             tokens,
@@ -171,7 +176,9 @@ impl Unlearning {
             messages,
         } = self.instance.loss(&*self)?;
         let learning_rate = self.schedule.rate(step);
-        let gradient_norm = self.optimizer.step(&loss.backward()?, learning_rate)?;
+        self.gradients.clear();
+        self.gradients.add_backward(&loss)?;
+        let gradient_norm = self.optimizer.step(&self.gradients, learning_rate)?;
         let record = StepRecord {
             step: step + 1,
             loss: f64::from(value),
