@@ -54,7 +54,7 @@ impl Projection {
             Matrix::Compressed(weight) => ops::compressed_linear(x, weight, bias)?,
         };
         match &self.adapter {
-            Some(adapter) => y + adapter.forward(x)?,
+            Some(adapter) => ops::sum(&y, &adapter.forward(x)?),
             None => Ok(y),
         }
     }

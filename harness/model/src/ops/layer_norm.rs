@@ -28,6 +28,11 @@ impl LayerNorm {
         (mean, (variance + self.epsilon).sqrt().recip())
     }
 
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "must be inlined into the target-feature version of its caller"
+    )]
     fn forward_rows(&self, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
         let width = weight.len();
         for (y, x) in y.chunks_mut(width).zip(x.chunks(width)) {
@@ -39,6 +44,11 @@ impl LayerNorm {
     }
 
     /// Gradients of the inputs, and partial sums of the weight's and the bias's gradients for one run of rows.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "must be inlined into the target-feature version of its caller"
+    )]
     fn backward_rows(
         &self,
         x: &[f32],

@@ -15,6 +15,7 @@ mod linear;
 mod matrix;
 mod rms_norm;
 mod rotary;
+mod sum;
 mod token_scores;
 mod vector;
 
@@ -27,5 +28,6 @@ pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_inputs_first};
 pub use rms_norm::rms_norm;
 pub use rotary::{RotaryTable, rotary};
+pub use sum::sum;
 pub use token_scores::{TokenHead, TokenScore, token_logprobs, token_scores};
 pub(crate) use vector::{dot, wide};

@@ -15,6 +15,11 @@ struct RmsNorm {
 }
 
 impl RmsNorm {
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "must be inlined into the target-feature version of its caller"
+    )]
     fn inverse_rms(&self, row: &[f32]) -> f32 {
         (sum_of(row, |x| x * x) / row.len() as f32 + self.epsilon)
             .sqrt()
@@ -22,6 +27,11 @@ impl RmsNorm {
     }
 
     /// Gradients of the inputs, and partial sums of the weight's gradient for one run of rows.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "must be inlined into the target-feature version of its caller"
+    )]
     fn backward_rows(&self, x: &[f32], weight: &[f32], dy: &[f32], dx: &mut [f32]) -> Vec<f32> {
         let width = weight.len();
         let mut dweight = vec![0f32; width];

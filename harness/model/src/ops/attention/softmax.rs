@@ -2,7 +2,7 @@
 
 use super::AttentionRule;
 use super::visible::Visible;
-use crate::ops::vector::{dot, exp, max, sum_of, tanh, wide};
+use crate::ops::vector::{dot, exp, max, replace_and_sum, tanh, wide};
 
 /// Attention probabilities of the queries of one block in one head, and what their gradient needs.
 pub(super) struct Softmax {
@@ -70,10 +70,7 @@ fn soft_cap(scores: &mut [f32], scale: f32, cap: f32) -> Vec<f32> {
 )]
 fn softmax_row(scores: &mut [f32], scale: f32) {
     let largest = max(scores);
-    for score in scores.iter_mut() {
-        *score = exp((*score - largest) * scale);
-    }
-    let inverse = 1.0 / sum_of(scores, |p| p);
+    let inverse = 1.0 / replace_and_sum(scores, |score| exp((score - largest) * scale));
     for p in scores {
         *p *= inverse;
     }
