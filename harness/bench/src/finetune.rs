@@ -60,6 +60,14 @@ impl<'a> FineTuner<'a> {
         })
     }
 
+    /// With less memory and more time for each step.
+    pub(crate) fn with_activation_checkpoints(self) -> Result<Self> {
+        Ok(Self {
+            decoder: self.decoder.with_activation_checkpoints()?,
+            ..self
+        })
+    }
+
     /// Takes one step on the next batch.
     pub(crate) fn step(&mut self) -> Result<FineTuningStep> {
         let documents = self.order.batch(self.batch_size);

@@ -396,3 +396,21 @@ fn gradients_that_are_not_finite_change_nothing_and_are_named() {
     assert!(error.contains("model.embed_tokens.weight"), "{error}");
     assert_eq!(tiny.bits(), before);
 }
+
+#[test]
+fn checkpointed_activations_give_the_same_gradients() {
+    let (tiny, pairs) = (Tiny::new(), pairs());
+    let want = tiny.gradients(&pairs);
+    let decoder = tiny.decoder.clone().with_activation_checkpoints().unwrap();
+    let checkpointed = Tiny { decoder, ..tiny };
+    let loss = checkpointed.loss(&pairs);
+    assert_eq!(value(&loss), value(&Tiny::new().loss(&pairs)));
+    let got = checkpointed.gradients(&pairs);
+    assert_eq!(got.iter().count(), checkpointed.variables.len());
+    for (name, gradient) in want.iter() {
+        let worst = slice_deviation(got.get(name).unwrap(), gradient);
+        assert!(worst < 1e-6, "{name}: {worst}");
+    }
+    let error = loss.backward().unwrap_err().to_string();
+    assert!(error.contains("gradient set"), "{error}");
+}

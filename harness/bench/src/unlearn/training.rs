@@ -105,7 +105,7 @@ impl Reference {
 impl Unlearning {
     pub(super) fn new(
         job: &UnlearnJob,
-        model: &Model,
+        model: Model,
         instance: MethodInstance,
         needs: &dyn Fn(Need) -> bool,
     ) -> Result<Self> {
@@ -120,8 +120,6 @@ impl Unlearning {
         } else {
             None
         };
-        let (weights, variables) = model.weights.trainable()?;
-        let decoder = Decoder::new(model.spec.clone(), &weights)?;
         let reference = if needs(Need::Reference) {
             Some(Reference {
                 decoder: model.decoder()?,
@@ -131,6 +129,11 @@ impl Unlearning {
         } else {
             None
         };
+        let (weights, variables) = model.weights.into_trainable()?;
+        let mut decoder = Decoder::new(model.spec, &weights)?;
+        if job.training.activation_checkpoints {
+            decoder = decoder.with_activation_checkpoints()?;
+        }
         let options = AdamWOptions {
             weight_decay: job.training.weight_decay,
             max_gradient_norm: job.training.max_gradient_norm,

@@ -7,6 +7,7 @@ use super::attention::Attention;
 use super::feed_forward::FeedForward;
 use super::norm::{Norm, applied};
 use crate::ops;
+use crate::projection::Projection;
 use crate::spec::{DecoderSpec, NormPart, Wiring};
 use crate::weights::Weights;
 
@@ -49,6 +50,12 @@ impl Layer {
             feed_forward_norm: norm(&parts.feed_forward_norm)?,
             feed_forward_output_norm: norm(&parts.feed_forward_output_norm)?,
         })
+    }
+
+    pub(super) fn has_dropout(&self) -> bool {
+        let projections = self.attention.projections().into_iter();
+        let mut all = projections.chain(self.feed_forward.projections());
+        all.any(Projection::has_dropout)
     }
 
     /// x [rows, width] → [rows, width].

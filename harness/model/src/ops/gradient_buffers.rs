@@ -6,7 +6,8 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use candle_core::{Result, Tensor, TensorId};
+use candle_core::backprop::GradStore;
+use candle_core::{Result, Tensor, TensorId, bail};
 use faer::Accum;
 
 thread_local! {
@@ -16,10 +17,15 @@ thread_local! {
 
 /// One f32 gradient for each of some weights.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct GradientBuffers(HashMap<TensorId, Buffer>);
+pub(crate) struct GradientBuffers {
+    buffers: Vec<Buffer>,
+    /// The number of each weight's buffer.
+    numbers: HashMap<TensorId, usize>,
+}
 
 #[derive(Clone, Debug)]
 struct Buffer {
+    weight: TensorId,
     values: Vec<f32>,
     /// Whether anything was added since the last clearing; if not, the values mean nothing.
     is_set: bool,
@@ -41,49 +47,67 @@ impl GradientBuffers {
     /// Empty buffers for `weights`.
     pub(crate) fn new<'a>(weights: impl Iterator<Item = &'a Tensor>) -> Self {
         let buffer = |weight: &Tensor| Buffer {
+            weight: weight.id(),
             values: vec![0.0; weight.elem_count()],
             is_set: false,
         };
-        Self(
-            weights
-                .map(|weight| (weight.id(), buffer(weight)))
-                .collect(),
-        )
+        let buffers: Vec<Buffer> = weights.map(buffer).collect();
+        let numbers = buffers.iter().enumerate();
+        Self {
+            numbers: numbers.map(|(i, buffer)| (buffer.weight, i)).collect(),
+            buffers,
+        }
     }
 
     /// Runs a backward pass that adds to these buffers.
-    pub(crate) fn collect<R>(&mut self, backward: impl FnOnce() -> R) -> R {
+    pub(crate) fn collect(&mut self, backward: impl FnOnce() -> Result<GradStore>) -> Result<()> {
         COLLECTING.set(Some(std::mem::take(self)));
-        let result = backward();
+        let result = backward().and_then(|rest| add_to_buffers(&rest));
         *self = COLLECTING.take().unwrap_or_default();
         result
     }
 
-    /// Adds `gradient`, in the layout of `weight`.
-    pub(crate) fn add_values(&mut self, weight: &Tensor, gradient: &[f32]) {
-        if let Some(buffer) = self.0.get_mut(&weight.id()) {
-            buffer.add(|sum, accumulate| add_all(sum, accumulate, &[gradient]));
-        }
-    }
-
     /// The gradient of `weight`, in its layout, if there is one.
     pub(crate) fn get(&self, weight: &Tensor) -> Option<&[f32]> {
-        let buffer = self.0.get(&weight.id())?;
+        let buffer = &self.buffers[*self.numbers.get(&weight.id())?];
         buffer.is_set.then_some(&buffer.values)
     }
 
-    /// As [`Self::get`], to be changed.
-    pub(crate) fn get_mut(&mut self, weight: &Tensor) -> Option<&mut [f32]> {
-        let buffer = self.0.get_mut(&weight.id())?;
-        buffer.is_set.then_some(&mut buffer.values)
+    /// All gradients there are, in the order of the weights, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        let set = self.buffers.iter_mut().filter(|buffer| buffer.is_set);
+        set.map(|buffer| &mut buffer.values[..])
     }
 
     /// Forgets all gradients and keeps the memory.
     pub(crate) fn clear(&mut self) {
-        for buffer in self.0.values_mut() {
+        for buffer in &mut self.buffers {
             buffer.is_set = false;
         }
     }
+
+    fn of(&mut self, weight: &Tensor) -> Option<&mut Buffer> {
+        Some(&mut self.buffers[*self.numbers.get(&weight.id())?])
+    }
+}
+
+/// Adds what operations other than this crate's own left of a backward pass to the buffers that are being collected.
+///
+/// # Errors
+/// When none are: these gradients would be lost.
+pub(crate) fn add_to_buffers(gradients: &GradStore) -> Result<()> {
+    COLLECTING.with_borrow_mut(|collecting| {
+        let Some(buffers) = collecting else {
+            bail!("gradients of checkpointed layers go to a gradient set; use its backward pass");
+        };
+        for buffer in &mut buffers.buffers {
+            if let Some(gradient) = gradients.get_id(buffer.weight) {
+                let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
+                buffer.add(|sum, accumulate| add_all(sum, accumulate, &[gradient]));
+            }
+        }
+        Ok(())
+    })
 }
 
 /// What a backward pass returns for `weight`, whose gradient `write` replaces or adds to: nothing where it is frozen or was
@@ -96,8 +120,7 @@ pub(super) fn weight_gradient(
         return Ok(None);
     }
     COLLECTING.with_borrow_mut(|collecting| {
-        let buffers = collecting.as_mut();
-        if let Some(buffer) = buffers.and_then(|buffers| buffers.0.get_mut(&weight.id())) {
+        if let Some(buffer) = collecting.as_mut().and_then(|buffers| buffers.of(weight)) {
             buffer.add(write);
             return Ok(None);
         }

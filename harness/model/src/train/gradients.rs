@@ -35,15 +35,7 @@ impl GradientSet {
     /// # Errors
     /// When the loss is no scalar or does not depend on anything.
     pub fn add_backward(&mut self, loss: &Tensor) -> Result<()> {
-        let rest = self.buffers.collect(|| loss.backward())?;
-        for variable in self.variables.values() {
-            // What operations other than this crate's own leave.
-            if let Some(gradient) = rest.get(variable) {
-                let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
-                self.buffers.add_values(variable, &gradient);
-            }
-        }
-        Ok(())
+        Ok(self.buffers.collect(|| loss.backward())?)
     }
 
     /// Forgets all gradients.
@@ -54,8 +46,7 @@ impl GradientSet {
     /// Multiplies every gradient by `factor`.
     pub fn scale(&mut self, factor: f64) {
         let factor = factor as f32;
-        for variable in self.variables.values() {
-            let gradient = self.buffers.get_mut(variable).unwrap_or_default();
+        for gradient in self.buffers.iter_mut() {
             gradient
                 .par_chunks_mut(ELEMENTS_PER_TASK)
                 .for_each(|chunk| wide(|| chunk.iter_mut().for_each(|x| *x *= factor)));
