@@ -69,12 +69,17 @@ const GPT2: [Setting; 6] = [
     setting("embedding_length", "n_embd", Kind::Count),
     setting("feed_forward_length", "n_inner", Kind::Count),
 ];
-const FALCON: [Setting; 5] = [
+const FALCON: [Setting; 6] = [
     setting("attention.head_count", "num_attention_heads", Kind::Count),
     setting("block_count", "num_hidden_layers", Kind::Count),
     setting("context_length", "max_position_embeddings", Kind::Count),
     setting("embedding_length", "hidden_size", Kind::Count),
     setting("feed_forward_length", "ffn_hidden_size", Kind::Count),
+    setting(
+        "attention.layer_norm_epsilon",
+        "layer_norm_epsilon",
+        Kind::Number,
+    ),
 ];
 const RMS: [Setting; 1] = [setting(
     "attention.layer_norm_rms_epsilon",
@@ -84,11 +89,6 @@ const RMS: [Setting; 1] = [setting(
 const LAYER_NORM: [Setting; 1] = [setting(
     "attention.layer_norm_epsilon",
     "layer_norm_eps",
-    Kind::Number,
-)];
-const FALCON_NORM: [Setting; 1] = [setting(
-    "attention.layer_norm_epsilon",
-    "layer_norm_epsilon",
     Kind::Number,
 )];
 const PARALLEL: [Setting; 1] = [setting(
@@ -133,9 +133,21 @@ const HEADS: [&str; 3] = [
 /// Say nothing that the tensors do not.
 const INERT: [&str; 2] = ["tensor_data_layout", "vocab_size"];
 const PATTERN: [&str; 1] = ["attention.sliding_window_pattern"];
-const LONG_ROPE: [&str; 1] = ["rope.scaling.attn_factor"];
+const PHI3: [&str; 2] = ["attention.sliding_window", "rope.scaling.attn_factor"];
 /// llama.cpp goes by the tensors.
 const UNREAD_PARALLEL: [&str; 1] = ["use_parallel_residual"];
+
+/// What entries share.
+const PLAIN: Architecture = Architecture {
+    name: "",
+    model_type: "",
+    class: "",
+    settings: &[&SIZES, &RMS],
+    keys: &[&HEADS, &rope::KEYS, &INERT],
+    more: gated_silu,
+    divisors: &[],
+    interleaved: false,
+};
 
 /// All that are read.
 const ARCHITECTURES: [Architecture; 12] = [
@@ -143,11 +155,9 @@ const ARCHITECTURES: [Architecture; 12] = [
         name: "falcon",
         model_type: "falcon",
         class: "FalconForCausalLM",
-        settings: &[&FALCON, &FALCON_NORM],
-        keys: &[&HEADS, &rope::KEYS, &INERT],
+        settings: &[&FALCON],
         more: falcon,
-        divisors: &[],
-        interleaved: false,
+        ..PLAIN
     },
     Architecture {
         name: "gemma2",
@@ -156,8 +166,7 @@ const ARCHITECTURES: [Architecture; 12] = [
         settings: &[&SIZES, &RMS, &SOFT_CAPS, &WINDOW],
         keys: &[&HEADS, &rope::KEYS, &INERT, &PATTERN],
         more: |file, config| gemma(file, config, 46),
-        divisors: &[],
-        interleaved: false,
+        ..PLAIN
     },
     Architecture {
         name: "gemma3",
@@ -166,8 +175,7 @@ const ARCHITECTURES: [Architecture; 12] = [
         settings: &[&SIZES, &RMS, &FINAL_SOFT_CAP, &WINDOW, &SLIDING_BASE],
         keys: &[&HEADS, &rope::KEYS, &INERT, &PATTERN],
         more: |file, config| gemma(file, config, 62),
-        divisors: &[],
-        interleaved: false,
+        ..PLAIN
     },
     Architecture {
         name: "gpt2",
@@ -179,100 +187,67 @@ const ARCHITECTURES: [Architecture; 12] = [
             config.insert("activation_function".into(), "gelu_new".into());
             file.require_plain_heads()
         },
-        divisors: &[],
-        interleaved: false,
+        ..PLAIN
     },
     Architecture {
         name: "gptneox",
         model_type: "gpt_neox",
         class: "GPTNeoXForCausalLM",
         settings: &[&SIZES, &LAYER_NORM, &PARALLEL],
-        keys: &[&HEADS, &rope::KEYS, &INERT],
         more: gpt_neox,
-        divisors: &[],
-        interleaved: false,
+        ..PLAIN
     },
     Architecture {
         name: "llama",
         model_type: "llama",
         class: "LlamaForCausalLM",
-        settings: &[&SIZES, &RMS],
-        keys: &[&HEADS, &rope::KEYS, &INERT],
         more: llama,
         divisors: &[rope::LLAMA3],
         interleaved: true,
+        ..PLAIN
     },
     Architecture {
         name: "olmo2",
         model_type: "olmo2",
         class: "Olmo2ForCausalLM",
-        settings: &[&SIZES, &RMS],
-        keys: &[&HEADS, &rope::KEYS, &INERT],
-        more: |file, config| {
-            config.insert("hidden_act".into(), "silu".into());
-            file.whole_heads(config)
-        },
-        divisors: &[],
-        interleaved: false,
+        ..PLAIN
     },
     Architecture {
         name: "phi2",
         model_type: "phi",
         class: "PhiForCausalLM",
         settings: &[&SIZES, &LAYER_NORM],
-        keys: &[&HEADS, &rope::KEYS, &INERT],
         more: |file, config| {
             config.insert("hidden_act".into(), "gelu_new".into());
             file.partly_rotated_heads(config, "partial_rotary_factor")
         },
-        divisors: &[],
-        interleaved: false,
+        ..PLAIN
     },
     Architecture {
         name: "phi3",
         model_type: "phi3",
         class: "Phi3ForCausalLM",
-        settings: &[&SIZES, &RMS],
-        keys: &[
-            &HEADS,
-            &rope::KEYS,
-            &INERT,
-            &LONG_ROPE,
-            &["attention.sliding_window"],
-        ],
+        keys: &[&HEADS, &rope::KEYS, &INERT, &PHI3],
         more: phi3,
         divisors: &rope::LONG_AND_SHORT,
-        interleaved: false,
+        ..PLAIN
     },
     Architecture {
         name: "qwen2",
         model_type: "qwen2",
         class: "Qwen2ForCausalLM",
-        settings: &[&SIZES, &RMS],
-        keys: &[&HEADS, &rope::KEYS, &INERT],
-        more: |file, config| {
-            config.insert("hidden_act".into(), "silu".into());
-            file.whole_heads(config)
-        },
-        divisors: &[],
-        interleaved: false,
+        ..PLAIN
     },
     Architecture {
         name: "qwen3",
         model_type: "qwen3",
         class: "Qwen3ForCausalLM",
-        settings: &[&SIZES, &RMS],
-        keys: &[&HEADS, &rope::KEYS, &INERT],
         more: |file, config| {
-            config.insert("hidden_act".into(), "silu".into());
-            config.insert(
-                "attention_bias".into(),
-                file.has_tensor("blk.0.attn_q.bias").into(),
-            );
-            file.whole_heads(config)
+            let bias = file.has_tensor("blk.0.attn_q.bias");
+            config.insert("attention_bias".into(), bias.into());
+            gated_silu(file, config)
         },
-        divisors: &[],
-        interleaved: false,
+        ..PLAIN
     },
     Architecture {
         name: "stablelm",
@@ -281,8 +256,7 @@ const ARCHITECTURES: [Architecture; 12] = [
         settings: &[&SIZES, &LAYER_NORM],
         keys: &[&HEADS, &rope::KEYS, &INERT, &UNREAD_PARALLEL],
         more: stablelm,
-        divisors: &[],
-        interleaved: false,
+        ..PLAIN
     },
 ];
 
@@ -319,8 +293,12 @@ impl Architecture {
     }
 }
 
-fn llama(file: &GgufFile, config: &mut Map<String, Value>) -> Result<()> {
+fn gated_silu(file: &GgufFile, config: &mut Map<String, Value>) -> Result<()> {
     config.insert("hidden_act".into(), "silu".into());
+    file.whole_heads(config)
+}
+
+fn llama(file: &GgufFile, config: &mut Map<String, Value>) -> Result<()> {
     config.insert(
         "attention_bias".into(),
         file.has_tensor("blk.0.attn_output.bias").into(),
@@ -329,7 +307,7 @@ fn llama(file: &GgufFile, config: &mut Map<String, Value>) -> Result<()> {
         "mlp_bias".into(),
         file.has_tensor("blk.0.ffn_down.bias").into(),
     );
-    file.whole_heads(config)
+    gated_silu(file, config)
 }
 
 /// With one key-value head and one norm Falcon is the first one's multi-query model, which the new architecture computes too.

@@ -205,3 +205,58 @@ fn with_rows(stored: &QTensor, rows: &Rows) -> candle_core::Result<QTensor> {
         .collect();
     QTensor::new(storage, shape)
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::quantized::{GgmlDType, QTensor};
+    use candle_core::{Device, Tensor};
+
+    use super::{Rows, with_rows};
+
+    const FORMATS: [GgmlDType; 13] = [
+        GgmlDType::F32,
+        GgmlDType::F16,
+        GgmlDType::BF16,
+        GgmlDType::Q4_0,
+        GgmlDType::Q4_1,
+        GgmlDType::Q5_0,
+        GgmlDType::Q5_1,
+        GgmlDType::Q8_0,
+        GgmlDType::Q2K,
+        GgmlDType::Q3K,
+        GgmlDType::Q4K,
+        GgmlDType::Q5K,
+        GgmlDType::Q6K,
+    ];
+
+    #[test]
+    fn rows_move_without_being_quantized_again() {
+        let numbers: Vec<f32> = (0..4 * 512).map(|i| (i as f32 * 0.7).sin()).collect();
+        let matrix = Tensor::from_vec(numbers, (4, 512), &Device::Cpu).unwrap();
+        let order = vec![2, 0, 3];
+        for format in FORMATS {
+            let stored = QTensor::quantize(&matrix, format).unwrap();
+            let rows = |stored: &QTensor| {
+                let numbers = stored.dequantize(&Device::Cpu).unwrap();
+                numbers.to_vec2::<f32>().unwrap()
+            };
+            let moved = with_rows(
+                &stored,
+                &Rows {
+                    order: order.clone(),
+                    of: 4,
+                },
+            )
+            .unwrap();
+            let (got, all) = (rows(&moved), rows(&stored));
+            assert_eq!(moved.dtype(), format);
+            assert_eq!(
+                got,
+                [all[2].clone(), all[0].clone(), all[3].clone()],
+                "{format:?}"
+            );
+        }
+        let stored = QTensor::quantize(&matrix, GgmlDType::Q8_0).unwrap();
+        assert!(with_rows(&stored, &Rows { order, of: 5 }).is_err());
+    }
+}

@@ -51,10 +51,6 @@ fn their_memory_is_what_the_file_holds_and_one_matrix() {
     let matrices = 2 * (2 * 64 * 64 + 2 * 32 * 64 + 3 * 96 * 64);
     let rest = 262 * 64 + 5 * 64;
     assert_eq!(bytes, matrices / 32 * 34 + 4 * rest + 4 * 96 * 64);
-    assert_eq!(
-        Model::describe(folder.path()).unwrap().quantized_bytes,
-        None
-    );
 }
 
 #[test]

@@ -6,10 +6,12 @@
     reason = "tests may panic and print"
 )]
 
+mod families;
 mod kept;
 mod sketch;
 mod smollm2;
 mod transformers;
+mod vocabularies;
 
 use candle_core::quantized::gguf_file::Value;
 use candle_core::quantized::{GgmlDType, QTensor};

@@ -5,6 +5,7 @@ Needs torch, transformers, gguf, sentencepiece and safetensors.
 gguf_logits.py models OUT MODEL...   OUT/<model's folder name>/model.gguf of every model, with f32 tensors, and beside it
                                      logits.safetensors: "logits" [tokens, vocabulary] of the model's directory, and
                                      "loader" of transformers' own reader of the GGUF file where it has one
+gguf_logits.py variants OUT MODEL...   the same of random models that differ from those directories as VARIANTS says
 gguf_logits.py sentencepiece OUT MODEL TEXT
                                      two files, of vocabularies that SentencePiece learned from the lines of TEXT, with and
                                      without a space before texts: OUT/spaced/model.gguf and OUT/bare/model.gguf of MODEL (a
@@ -28,6 +29,27 @@ NAMES = {"gpt_neox": "gptneox", "gemma3_text": "gemma3", "mistral": "llama", "ph
 WORDS = {"gpt_neox": "olmo", "stablelm": "olmo", "qwen2": "qwen2", "qwen3": "qwen2", "llama": "llama-bpe", "phi": "phi-2"}
 SYMBOLS = ["<user>", "\u2581\u2581\u2581"]
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+
+
+FACTORS = [1.0 + 0.5 * i for i in range(6)]
+LONG_ROPE = {
+    "partial_rotary_factor": 0.75,
+    "rope_scaling": {"type": "longrope", "short_factor": FACTORS, "long_factor": FACTORS[::-1]},
+}
+VARIANTS = {
+    "falcon-two-norms": ("falcon", {"new_decoder_architecture": True, "num_kv_heads": 2}),
+    "falcon-one-norm": (
+        "falcon",
+        {"new_decoder_architecture": True, "num_kv_heads": 2, "num_ln_in_parallel_attn": 1, "bias": True},
+    ),
+    "gemma3-capped": ("gemma3", {"final_logit_softcapping": 5.0, "rope_scaling": None}),
+    "gpt_neox-sequential": ("gpt_neox", {"use_parallel_residual": False}),
+    "llama-biases": ("llama", {"attention_bias": True, "mlp_bias": True}),
+    "phi3-short": ("phi3", LONG_ROPE | {"original_max_position_embeddings": 32}),
+    "phi3-long": ("phi3", LONG_ROPE | {"original_max_position_embeddings": 16}),
+    "qwen3-biases": ("qwen3", {"attention_bias": True, "tie_word_embeddings": False}),
+    "stablelm-parallel": ("stablelm", {"use_parallel_residual": True, "use_qkv_bias": False}),
+}
 
 
 def restricted(config):
@@ -79,14 +101,19 @@ def add_settings(writer, config):
         writer.add_tensor_data_layout("jploski")
     if family.startswith("gemma") or family == "phi3":
         writer.add_sliding_window(config.get("sliding_window") or 0)
-    if family == "gemma2":
+    if config.get("attn_logit_softcapping"):
         writer.add_attn_logit_softcapping(config["attn_logit_softcapping"])
+    if config.get("final_logit_softcapping"):
         writer.add_final_logit_softcapping(config["final_logit_softcapping"])
     if family == "gemma3_text":
         writer.add_uint32("gemma3.attention.sliding_window_pattern", config["sliding_window_pattern"])
         writer.add_float32("gemma3.rope.freq_base_swa", config["rope_local_base_freq"])
     if family == "phi3":
-        writer.add_rope_scaling_orig_ctx_len(config["original_max_position_embeddings"])
+        original = config["original_max_position_embeddings"]
+        writer.add_rope_scaling_orig_ctx_len(original)
+        if config["max_position_embeddings"] > original:
+            extended = np.log(config["max_position_embeddings"] / original) / np.log(original)
+            writer.add_rope_scaling_attn_factors(float(np.sqrt(1 + extended)))
 
 
 def rotated_as_neighbours(weight, heads):
@@ -140,8 +167,11 @@ def add_tensors(writer, model, config, architecture):
         stored = names.get_name(name, try_suffixes=(".weight", ".bias"))
         assert stored, name
         writer.add_tensor(stored, converted(name, weight, config).contiguous().numpy())
-    if (config.get("rope_scaling") or {}).get("rope_type") == "llama3":
+    scaling = config.get("rope_scaling") or {}
+    if scaling.get("rope_type") == "llama3":
         writer.add_tensor("rope_freqs.weight", np.array(list(divisors(config)), dtype=np.float32))
+    for length in ("long", "short") if scaling.get("type") == "longrope" else ():
+        writer.add_tensor(f"rope_factors_{length}.weight", np.array(scaling[f"{length}_factor"], dtype=np.float32))
 
 
 def add_byte_level_tokens(writer, tokenizer, size, words):
@@ -286,10 +316,30 @@ def sentencepiece(out, directory, text):
         (folder / "ids.json").write_text(json.dumps([pieces.encode(line, add_bos=True) for line in lines]))
 
 
+def variant(directory, changes, folder):
+    """A model directory with random weights."""
+    folder.mkdir()
+    config = json.loads((directory / "config.json").read_text()) | changes
+    (folder / "config.json").write_text(json.dumps(config))
+    shutil.copy(directory / "tokenizer.json", folder)
+    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.2 * torch.randn(weight.shape)
+    model.save_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
 def main():
     action, out, *rest = map(pathlib.Path, sys.argv[1:])
     if action.name == "models":
         models(out, rest)
+    elif action.name == "variants":
+        bases = {directory.name: directory for directory in rest}
+        with tempfile.TemporaryDirectory() as made:
+            models(out, [variant(bases[base], changes, pathlib.Path(made) / name) for name, (base, changes) in VARIANTS.items()])
     else:
         sentencepiece(out, *rest)
 
