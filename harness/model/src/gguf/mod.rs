@@ -49,7 +49,7 @@ impl GgufFile {
         // candle divides by the file's own `general.alignment`, which may be zero.
         let content = catch_unwind(AssertUnwindSafe(|| Content::read(&mut reader)))
             .map_err(|_| bad_file(path, "the GGUF header makes no sense"))?
-            .map_err(|error| bad_file(path, unreadable(first_line(&error))))?;
+            .map_err(|error| bad_file(path, unreadable(&first_line(&error))))?;
         let architecture = architecture_of(path, &content)?;
         let divisors = rope::read_divisors(architecture, &content, &mut reader)
             .map_err(|(name, error)| damaged(path, name, &error))?;
@@ -166,7 +166,7 @@ fn architecture_of(path: &Path, content: &Content) -> Result<&'static Architectu
 }
 
 /// What is wrong with a file whose header cannot be read.
-fn unreadable(problem: String) -> String {
+fn unreadable(problem: &str) -> String {
     if problem.contains("unknown dtype") {
         return format!(
             "a tensor has a storage type that is not supported ({problem}; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Q2_K to Q6_K are)"

@@ -77,6 +77,7 @@ const GPT_NEOX_NAMES: [(&str, &str); 9] = [
     ("embed_out", "output"),
 ];
 
+#[allow(clippy::too_many_lines, reason = "a table of families")]
 fn families() -> Vec<Family> {
     let llama_like = |model_type: &str, more: Json| {
         let mut config = json!({

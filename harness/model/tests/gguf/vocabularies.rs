@@ -117,7 +117,7 @@ fn a_tokenizer_json_beside_the_file_goes_first() {
         sketch(&weights, GgmlDType::F32).set("tokenizer.ggml.model", Value::String("t5".into()));
     unknown.write(&gguf);
     let write = |name: &str, json: serde_json::Value| {
-        std::fs::write(folder.path().join(name), json.to_string()).unwrap()
+        std::fs::write(folder.path().join(name), json.to_string()).unwrap();
     };
     let words = |count: usize| {
         let vocabulary: serde_json::Map<String, serde_json::Value> =
