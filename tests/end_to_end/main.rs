@@ -15,6 +15,7 @@ mod faults;
 mod hub_server;
 mod mistakes;
 mod model_show;
+mod quantized;
 mod relearn;
 mod sources;
 mod unlearn;
