@@ -1,4 +1,4 @@
-//! Rows out of JSON Lines, a JSON array of objects, or one object that holds rows or columns; refuses rows that are not
+//! Rows out of JSON Lines, a JSON array of objects, or below a key of one object; refuses rows that are not
 //! objects.
 
 use std::path::Path;
@@ -16,8 +16,7 @@ pub(crate) fn read(path: &Path, field: Option<&str>) -> Result<Split, DataError>
         Some(field) => rows(path, of_field(path, &text, field)?)?,
         None if text.trim_start().starts_with('[') => rows(path, whole(path, &text)?)?,
         None => match serde_json::from_str(&text) {
-            // One object over several lines: columns, as pandas reads them.
-            Ok(Value::Object(table)) if text.trim().contains('\n') => columns(path, table)?,
+            Ok(Value::Object(row)) => vec![row],
             _ => lines(path, &text)?,
         },
     };
@@ -72,10 +71,8 @@ fn columns(path: &Path, table: Document) -> Result<Vec<Document>, DataError> {
     let mut documents = Vec::new();
     for (index, (column, cells)) in table.into_iter().enumerate() {
         let Value::Array(cells) = cells else {
-            let reason = format!(
-                "the file is one object, and its `{column}` is no list of cells; name the key that holds the rows with \
-                 `dataset_kwargs: {{field: …}}`, or write a row a line"
-            );
+            let reason =
+                format!("the field's value is an object, and its `{column}` is no list of cells");
             return Err(DataError::corrupt(path, reason));
         };
         if index == 0 {

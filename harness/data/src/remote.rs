@@ -31,6 +31,8 @@ pub trait Remote: Send + Sync {
 /// The files of a data set at one commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
+    /// The branch, tag or commit asked for.
+    pub revision: String,
     /// The commit, which is what files are fetched by.
     pub commit: String,
     /// Paths inside the repository, with `/` between folders.

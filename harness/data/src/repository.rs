@@ -25,7 +25,6 @@ enum Place<'a> {
     Hub {
         remote: &'a dyn Remote,
         listing: Listing,
-        revision: String,
     },
 }
 
@@ -43,22 +42,13 @@ impl<'a> Repository<'a> {
     }
 
     /// The files that a hub lists.
-    pub(crate) fn remote(
-        dataset: &'a str,
-        remote: &'a dyn Remote,
-        listing: Listing,
-        revision: &str,
-    ) -> Self {
+    pub(crate) fn remote(dataset: &'a str, remote: &'a dyn Remote, listing: Listing) -> Self {
         let mut files = listing.files.clone();
         files.sort();
         Self {
             dataset,
             files,
-            place: Place::Hub {
-                remote,
-                listing,
-                revision: revision.to_owned(),
-            },
+            place: Place::Hub { remote, listing },
         }
     }
 
@@ -66,9 +56,7 @@ impl<'a> Repository<'a> {
     pub(crate) fn open(&self, file: &str) -> Result<PathBuf, DataError> {
         match &self.place {
             Place::Folder(folder) => Ok(folder.join(file)),
-            Place::Hub {
-                remote, listing, ..
-            } => {
+            Place::Hub { remote, listing } => {
                 let fetched = remote.fetch(self.dataset, listing, file);
                 fetched.map_err(|source| DataError::Remote {
                     path: self.dataset.to_owned(),
@@ -91,12 +79,14 @@ impl<'a> Repository<'a> {
     pub(crate) fn place(&self) -> String {
         match &self.place {
             Place::Folder(folder) => folder.display().to_string(),
-            Place::Hub {
-                listing, revision, ..
-            } if listing.from_cache => {
-                format!("what the cache has of it at revision {revision}")
+            Place::Hub { listing, .. } => {
+                let revision = &listing.revision;
+                if listing.from_cache {
+                    format!("the cache (revision {revision}, and nobody was asked)")
+                } else {
+                    format!("the hub (revision {revision})")
+                }
             }
-            Place::Hub { revision, .. } => format!("the hub, at revision {revision},"),
         }
     }
 

@@ -153,12 +153,11 @@ impl DataSource {
             }
         })?;
         let remote = hub.remote.as_ref();
-        let repository =
-            Repository::remote(&dataset.path, remote, listing, revision.unwrap_or(MAIN));
+        let repository = Repository::remote(&dataset.path, remote, listing);
         if revision.is_none() && !repository.has_data() {
             // Rows made by a script, or packed in ways that only a script opens, are there as Parquet.
             if let Ok((_, export)) = hub.list(&dataset.path, EXPORT) {
-                let export = Repository::remote(&dataset.path, remote, export, EXPORT);
+                let export = Repository::remote(&dataset.path, remote, export);
                 return in_repository(dataset, export);
             }
         }
