@@ -83,7 +83,7 @@ pub enum DataError {
     },
     /// The data set is a program.
     #[error(
-        "data set `{path}` has no rows, only the script {script} that makes them, and no script is run; convert it by \
+        "data set `{path}` is made by the script {script}, and no script is run; convert it by \
          hand (datasets.load_dataset, then to_parquet) into a folder below --data-dir, or name a revision that holds \
          Parquet with dataset_kwargs: {{revision: refs/convert/parquet}}"
     )]

@@ -261,7 +261,9 @@ fn config_missing(
         };
     }
     let mut known: Vec<String> = card.iter().map(|config| config.name.clone()).collect();
-    known.extend(configs(data));
+    if card.is_empty() {
+        known.extend(configs(data));
+    }
     known.sort();
     known.dedup();
     let names = || known.iter().map(String::as_str);

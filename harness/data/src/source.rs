@@ -139,7 +139,13 @@ impl DataSource {
         let revision = dataset.options.revision.as_deref();
         let listed = match &self.hub {
             Some(hub) if is_hub_id(&dataset.path) => {
-                hub.list(&dataset.path, revision.unwrap_or(MAIN))
+                match hub.list(&dataset.path, revision.unwrap_or(MAIN)) {
+                    // The cache may have the export alone.
+                    Err(error) if revision.is_none() => {
+                        hub.list(&dataset.path, EXPORT).map_err(|_| error)
+                    }
+                    listed => listed,
+                }
             }
             _ => Err(None),
         };
@@ -154,14 +160,23 @@ impl DataSource {
         })?;
         let remote = hub.remote.as_ref();
         let repository = Repository::remote(&dataset.path, remote, listing);
-        if revision.is_none() && !repository.has_data() {
-            // Rows made by a script, or packed in ways that only a script opens, are there as Parquet.
-            if let Ok((_, export)) = hub.list(&dataset.path, EXPORT) {
-                let export = Repository::remote(&dataset.path, remote, export);
-                return in_repository(dataset, export);
-            }
+        let script = repository.script();
+        let is_made = script.is_some() && repository.card()?.is_empty();
+        // Rows made by a script, or packed in ways that only a script opens, are there as Parquet.
+        if revision.is_none()
+            && (is_made || !repository.has_data())
+            && let Ok((_, export)) = hub.list(&dataset.path, EXPORT)
+        {
+            let export = Repository::remote(&dataset.path, remote, export);
+            return in_repository(dataset, export);
         }
-        in_repository(dataset, repository)
+        match script.filter(|_| is_made) {
+            Some(script) => Err(DataError::Script {
+                path: dataset.path.clone(),
+                script: script.to_owned(),
+            }),
+            None => in_repository(dataset, repository),
+        }
     }
 
     /// Names of the folders that could be data sets, in the hub's spelling.
@@ -212,7 +227,7 @@ impl DataSource {
         if is_url(name) {
             let Some(hub) = &self.hub else {
                 let reason =
-                    format!("data file `{name}` is an address, and this build downloads nothing");
+                    format!("data file `{name}` is an address, and no hub is there to download it");
                 return Err(bad_reference(dataset, reason));
             };
             let downloaded = hub.remote.download(name);

@@ -193,7 +193,7 @@ fn builders_look_beside_the_yaml_first() {
             .load(&builder, "test")
             .unwrap_err()
             .to_string()
-            .contains("this build downloads nothing")
+            .contains("no hub is there to download it")
     );
 }
 

@@ -124,7 +124,8 @@ fn split_expressions_join_splits() {
     let numbers = |range: std::ops::Range<u32>| {
         range
             .map(|n| format!("{{\"n\": {n}}}\n"))
-            .collect::<String>()
+            .collect::<Vec<_>>()
+            .concat()
     };
     write(root.path(), "d/train.jsonl", &numbers(0..10));
     write(root.path(), "d/test.jsonl", &numbers(10..15));

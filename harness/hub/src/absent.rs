@@ -1,8 +1,7 @@
 //! A build without downloads: every request ends in the same answer, and what the cache has is all there is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::address::Address;
 use crate::error::{HubError, Result};
 use crate::hub::{DatasetFiles, Observer, Wanted};
 
@@ -18,7 +17,7 @@ pub(crate) fn dataset_file(wanted: Wanted<'_>, _: &str, _: &str, _: Observer<'_>
     Err(no_downloads(wanted))
 }
 
-pub(crate) fn address(wanted: Wanted<'_>, _: &Address, _: Observer<'_>) -> Result<()> {
+pub(crate) fn address(wanted: Wanted<'_>, _: &Path, _: Observer<'_>) -> Result<()> {
     Err(no_downloads(wanted))
 }
 

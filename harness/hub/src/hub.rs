@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use crate::address::Address;
+use crate::address::place;
 use crate::cache::{self, Kind, Snapshot, is_inside};
-use crate::error::{HubError, Result, io};
+use crate::error::{HubError, Result};
 use crate::online;
 use crate::settings::HubSettings;
 
@@ -141,16 +141,16 @@ impl Hub {
     /// When it cannot be had and is not in the cache, or cannot be written.
     pub fn address(&self, url: &str, observer: Observer<'_>) -> Result<PathBuf> {
         let wanted = self.wanted(Kind::Address, url, crate::MAIN);
-        let address = Address::new(&self.settings.cache, url).ok_or_else(|| {
+        let file = place(&self.settings.cache, url).ok_or_else(|| {
             wanted.bad_file(
                 "the address",
                 "it is no http:// or https:// address of a file",
             )
         })?;
-        let fetch = |observer: Observer<'_>| online::address(wanted, &address, observer);
-        let cached = || address.file.is_file().then_some(());
+        let fetch = |observer: Observer<'_>| online::address(wanted, &file, observer);
+        let cached = || file.is_file().then_some(());
         wanted.have(observer, fetch, cached)?;
-        Ok(address.file)
+        Ok(file)
     }
 
     fn wanted<'a>(&'a self, kind: Kind, id: &'a str, revision: &'a str) -> Wanted<'a> {
@@ -208,9 +208,4 @@ impl Wanted<'_> {
             problem: problem.to_owned(),
         }
     }
-}
-
-/// Makes a folder and those above it.
-pub(crate) fn create_folder(folder: &std::path::Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(io(folder))
 }

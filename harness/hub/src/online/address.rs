@@ -3,33 +3,35 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::http::Response;
 
 use super::repository::{request_failure, unreachable};
-use crate::address::Address;
 use crate::error::{Result, io};
-use crate::hub::{HubEvent, Observer, Wanted, create_folder};
+use crate::hub::{HubEvent, Observer, Wanted};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const PIECE_BYTES: usize = 1 << 16;
 const NOT_MODIFIED: u16 = 304;
 
 /// Brings the file, unless it is there and has not changed.
-pub(crate) fn address(wanted: Wanted<'_>, place: &Address, observer: Observer<'_>) -> Result<()> {
+pub(crate) fn address(wanted: Wanted<'_>, place: &Path, observer: Observer<'_>) -> Result<()> {
     let config = Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .build();
     let settings = wanted.settings;
+    // By its tag the server knows which state of the file is here.
+    let tag_file = place.with_file_name(".etag");
     let mut request = Agent::new_with_config(config).get(wanted.id);
     if wanted.id.starts_with(&format!("{}/", settings.endpoint))
         && let Some(token) = &settings.token
     {
         request = request.header("Authorization", format!("Bearer {token}"));
     }
-    if let (true, Ok(tag)) = (place.file.is_file(), std::fs::read_to_string(&place.tag)) {
+    if let (true, Ok(tag)) = (place.is_file(), std::fs::read_to_string(&tag_file)) {
         request = request.header("If-None-Match", tag);
     }
     let response = request
@@ -40,7 +42,7 @@ pub(crate) fn address(wanted: Wanted<'_>, place: &Address, observer: Observer<'_
     }
     let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
     let (tag, bytes) = (header("etag"), header("content-length"));
-    let name = place.file.file_name().unwrap_or_default().to_string_lossy();
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
     observer(HubEvent::FileStarted {
         name: name.into_owned(),
         bytes: bytes
@@ -48,12 +50,14 @@ pub(crate) fn address(wanted: Wanted<'_>, place: &Address, observer: Observer<'_
             .and_then(|bytes| bytes.parse().ok())
             .unwrap_or_default(),
     });
-    create_folder(&place.folder)?;
+    if let Some(folder) = place.parent() {
+        std::fs::create_dir_all(folder).map_err(io(folder))?;
+    }
     write(wanted, place, response, observer)?;
     match tag {
-        Some(tag) => std::fs::write(&place.tag, tag).map_err(io(&place.tag))?,
+        Some(tag) => std::fs::write(&tag_file, tag).map_err(io(&tag_file))?,
         // Without a tag nobody can tell whether it has changed.
-        None => drop(std::fs::remove_file(&place.tag)),
+        None => drop(std::fs::remove_file(&tag_file)),
     }
     observer(HubEvent::FileFinished);
     Ok(())
@@ -61,11 +65,11 @@ pub(crate) fn address(wanted: Wanted<'_>, place: &Address, observer: Observer<'_
 
 fn write(
     wanted: Wanted<'_>,
-    place: &Address,
+    place: &Path,
     response: Response<ureq::Body>,
     observer: Observer<'_>,
 ) -> Result<()> {
-    let partial = place.folder.join(".partial");
+    let partial = place.with_file_name(".partial");
     let mut file = File::create(&partial).map_err(io(&partial))?;
     let mut body = response.into_body().into_reader();
     let mut piece = vec![0; PIECE_BYTES];
@@ -81,5 +85,5 @@ fn write(
         done += read as u64;
         observer(HubEvent::FileAdvanced { bytes: done });
     }
-    std::fs::rename(&partial, &place.file).map_err(io(&place.file))
+    std::fs::rename(&partial, place).map_err(io(place))
 }
