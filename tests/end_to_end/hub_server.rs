@@ -121,31 +121,19 @@ impl Shelf {
         let file = (path.strip_prefix("/datasets/"))
             .and_then(|rest| rest.split_once("/resolve/"))
             .and_then(|(id, rest)| Some((id, rest.split_once('/')?)));
-        match file {
-            Some((id, (commit, name))) => {
-                let folder = if commit == COMMIT {
-                    "main"
-                } else {
-                    "converted"
-                };
-                let shelf = Self {
-                    directory: hub.join(id).join(folder),
-                    ..self.clone()
-                };
-                shelf.content_of(stream, name, commit, request)
-            }
-            None => {
-                let shelf = Self {
-                    directory: hub,
-                    ..self.clone()
-                };
-                let name = path.trim_start_matches('/');
-                if request.tag.as_deref() == Some(&format!("\"{}\"", etag(name))) {
-                    return respond(stream, "304 Not Modified", "", b"");
-                }
-                shelf.content_of(stream, name, COMMIT, request)
-            }
+        let (root, name, commit) = match file {
+            Some((id, (COMMIT, name))) => (hub.join(id).join("main"), name, COMMIT),
+            Some((id, (commit, name))) => (hub.join(id).join("converted"), name, commit),
+            None => (hub, path.trim_start_matches('/'), COMMIT),
+        };
+        if request.tag.as_deref() == Some(&format!("\"{}\"", etag(name))) {
+            return respond(stream, "304 Not Modified", "", b"");
         }
+        let shelf = Self {
+            directory: root,
+            ..self.clone()
+        };
+        shelf.content_of(stream, name, commit, request)
     }
 
     fn listing(&self, stream: &TcpStream) -> std::io::Result<()> {
