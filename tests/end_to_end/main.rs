@@ -9,6 +9,7 @@
 )]
 
 mod adapter;
+mod dataset_sources;
 mod demo;
 mod eval;
 mod faults;

@@ -3,6 +3,7 @@
 //! Results go to standard output, progress and errors to standard error.
 
 mod commands;
+mod dataset_hub;
 mod exit;
 mod locations;
 mod model_source;

@@ -10,13 +10,15 @@ use harness_bench::unlearn::WorkerCommand;
 use harness_data::DataSource;
 use harness_task::{Limit, Task, TaskLibrary};
 
+use crate::dataset_hub::DatasetHub;
 use crate::exit::Refused;
 use crate::locations::task_folders;
 
 /// Where tasks and their data are.
 #[derive(Args)]
 pub(crate) struct TaskOptions {
-    /// Folder with data sets, as `ORG__NAME`/ or ORG/NAME/ with Parquet, JSONL or CSV splits inside (repeatable)
+    /// Folder with data sets, as `ORG__NAME`/ or ORG/NAME/ with Parquet, JSONL or CSV splits inside (repeatable); what no
+    /// folder has is looked for in the hub's cache, then at the hub
     #[arg(long, value_name = "DIR")]
     data_dir: Vec<PathBuf>,
     /// Folder with further task YAMLs; they win over built-in ones of the same name (repeatable)
@@ -32,7 +34,8 @@ impl TaskOptions {
 
     pub(crate) fn source(&self) -> Result<DataSource> {
         require_folders("--data-dir", &self.data_dir)?;
-        Ok(DataSource::new(self.data_dir.clone()))
+        let source = DataSource::new(self.data_dir.clone());
+        Ok(source.with_remote(Box::new(DatasetHub::default())))
     }
 
     /// A task's documents in a training role.

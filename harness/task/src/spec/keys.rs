@@ -90,18 +90,6 @@ pub(super) const METRIC: Keys = Keys {
     ],
 };
 
-/// Keys of `dataset_kwargs`; `trust_remote_code` is dropped upstream too, as data set scripts no longer run.
-pub(super) const DATASET: Keys = Keys {
-    read: &["data_files", "trust_remote_code"],
-    refused: &[
-        ("data_dir", "; use data_files"),
-        ("revision", "; the data folder holds one revision"),
-        ("field", ""),
-        ("split", ""),
-        ("name", "; use dataset_name"),
-    ],
-};
-
 /// Refuses unknown keys, and keys that are not implemented unless their value says "off" (null or false).
 pub(super) fn check(mapping: &Mapping, keys: &Keys) -> Result<(), TaskError> {
     for (key, at, node) in mapping.iter() {

@@ -9,7 +9,7 @@ mod serialize;
 
 use std::path::PathBuf;
 
-use harness_data::{DataFiles, DatasetRef};
+use harness_data::{DatasetOptions, DatasetRef};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -116,7 +116,7 @@ pub struct TaskSpec {
     /// The data set's config.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dataset_name: Option<String>,
-    /// Files for the builders.
+    /// Arguments for reading the data set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dataset_kwargs: Option<Map<String, Value>>,
     /// Name of the split to train on.
@@ -164,9 +164,9 @@ pub struct TaskSpec {
     pub doc_to_decontamination_query: Option<Value>,
     /// Free; `version` and `config_source` are read.
     pub metadata: Map<String, Value>,
-    /// `dataset_kwargs.data_files`, typed.
+    /// `dataset_kwargs`, typed.
     #[serde(skip)]
-    pub data_files: Option<DataFiles>,
+    pub dataset_options: DatasetOptions,
     /// The YAML file, which relative data files are relative to and which errors name.
     #[serde(skip)]
     pub file: PathBuf,
@@ -178,7 +178,7 @@ impl TaskSpec {
         DatasetRef {
             path: self.dataset_path.clone(),
             name: self.dataset_name.clone(),
-            data_files: self.data_files.clone(),
+            options: self.dataset_options.clone(),
             base_dir: self.file.parent().map(PathBuf::from).unwrap_or_default(),
         }
     }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use harness_data::{DatasetOptions, OptionError};
 use serde_json::{Map, Value};
 
-use super::fields::{count, data_files, flag, json_map, one_of, present, source, text};
+use super::fields::{count, flag, json_map, one_of, present, source, text};
 use super::{FewshotSpec, FieldSource, OutputType, Sampler, TaskSpec, keys, metrics};
 use crate::TaskError;
 use crate::yaml::{Mapping, Node, NodeValue, Position};
@@ -41,7 +42,7 @@ pub(crate) fn task_spec(mapping: &Mapping, file: &Path) -> Result<TaskSpec, Task
         doc_to_decontamination_query: present(mapping, "doc_to_decontamination_query")
             .map(Node::to_json),
         metadata: metadata(mapping, file)?,
-        data_files: dataset_files(mapping)?,
+        dataset_options: dataset_options(mapping)?,
         file: file.to_owned(),
         doc_to_text: own.doc_to_text,
         doc_to_target: own.doc_to_target,
@@ -209,16 +210,29 @@ fn output_type(mapping: &Mapping, file: &Path) -> Result<OutputType, TaskError> 
     one_of(node, "output_type", &names)
 }
 
-fn dataset_files(mapping: &Mapping) -> Result<Option<harness_data::DataFiles>, TaskError> {
-    let Some(Node {
-        value: NodeValue::Mapping(kwargs),
-        ..
-    }) = present(mapping, "dataset_kwargs")
-    else {
-        return Ok(None);
+/// `dataset_kwargs`; which keys there are, the data sets know.
+fn dataset_options(mapping: &Mapping) -> Result<DatasetOptions, TaskError> {
+    let Some(node) = present(mapping, "dataset_kwargs") else {
+        return Ok(DatasetOptions::default());
     };
-    keys::check(kwargs, &keys::DATASET)?;
-    present(kwargs, "data_files").map(data_files).transpose()
+    let kwargs = json_map(mapping, "dataset_kwargs")?.unwrap_or_default();
+    DatasetOptions::from_kwargs(&kwargs).map_err(|error| {
+        let at = match &node.value {
+            NodeValue::Mapping(kwargs) => kwargs
+                .iter()
+                .find(|(key, ..)| *key == error.key())
+                .map_or(&node.at, |(_, at, _)| at),
+            _ => &node.at,
+        };
+        let at = at.clone();
+        match error {
+            OptionError::Unknown { key, hint } => TaskError::UnknownKey { at, key, hint },
+            error @ OptionError::Value { .. } => TaskError::Yaml {
+                at,
+                message: error.to_string(),
+            },
+        }
+    })
 }
 
 /// `metadata`, with lm-eval's note of where the task is from.
