@@ -230,3 +230,37 @@ fn ends_in_short_syllable(word: &str) -> bool {
         && is_consonant(word, length - 1)
         && !word.ends_with(['w', 'x', 'y'])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Examples of Porter's paper, after all steps, and four words of NLTK's own.
+    #[test]
+    fn published_examples() {
+        for (word, stem) in [
+            ("caresses", "caress"),
+            ("ponies", "poni"),
+            ("cats", "cat"),
+            ("agreed", "agre"),
+            ("plastered", "plaster"),
+            ("motoring", "motor"),
+            ("conflated", "conflat"),
+            ("hopping", "hop"),
+            ("falling", "fall"),
+            ("filing", "file"),
+            ("happy", "happi"),
+            ("relational", "relat"),
+            ("generalizations", "gener"),
+            ("oscillators", "oscil"),
+            ("adoption", "adopt"),
+            ("controll", "control"),
+            ("ties", "tie"),
+            ("skies", "sky"),
+            ("dying", "die"),
+            ("innings", "inning"),
+        ] {
+            assert_eq!(porter_stem(word), stem, "{word}");
+        }
+    }
+}
