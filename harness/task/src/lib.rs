@@ -16,7 +16,10 @@ mod template;
 pub mod yaml;
 
 pub use error::TaskError;
-pub use library::TaskLibrary;
+pub use library::{
+    AggregateMetric, Duplicate, GroupNode, Needs, Selection, TaskLibrary, TaskNode, ValidatedTask,
+    Validation,
+};
 pub use request::{DocumentRequests, Limit, Request, RequestOptions, Response, TrainingPair};
 pub use result::{AggregatedMetric, MetricValue, Sample, TaskResult};
 pub use spec::{

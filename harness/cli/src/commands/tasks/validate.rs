@@ -1,0 +1,115 @@
+//! `harness tasks validate`: reads task files as a run would, without data and without a model, and says with file and line
+//! what is wrong. Python code is counted, never run.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use clap::Args;
+use harness_task::{Needs, TaskError, ValidatedTask, Validation};
+
+use super::Folders;
+use crate::exit::Refused;
+
+/// Check task files: every key, every include, every group
+#[derive(Args)]
+pub(super) struct Validate {
+    /// Tasks, groups, tags, patterns, YAML files or folders; everything, if none is named
+    #[arg(value_name = "NAMES", value_delimiter = ',')]
+    names: Vec<String>,
+    /// As NAMES, under lm-eval's name
+    #[arg(long, short = 't', value_name = "NAMES", value_delimiter = ',')]
+    tasks: Vec<String>,
+    #[command(flatten)]
+    folders: Folders,
+}
+
+impl Validate {
+    pub(super) fn run(self) -> Result<()> {
+        let library = self.folders.library()?;
+        let names: Vec<String> = self.names.into_iter().chain(self.tasks).collect();
+        let validation = library.validate(&names)?;
+        let mut text = String::new();
+        let mistakes = mistakes(&validation);
+        for error in &mistakes {
+            writeln!(text, "{error}")?;
+            if let Some(excerpt) = error.excerpt() {
+                writeln!(text, "{excerpt}")?;
+            }
+        }
+        for duplicate in library.duplicates() {
+            let (used, passed_over) = (duplicate.used.display(), duplicate.passed_over.display());
+            writeln!(
+                text,
+                "note: `{}` is defined twice: {used} is used, {passed_over} is not",
+                duplicate.name
+            )?;
+        }
+        text += &summary(&validation);
+        crate::output::print(&text)?;
+        match mistakes.len() {
+            0 => Ok(()),
+            1 => Err(Refused("1 mistake in task files".to_owned()).into()),
+            several => Err(Refused(format!("{several} mistakes in task files")).into()),
+        }
+    }
+}
+
+fn is_unsupported(error: &TaskError) -> bool {
+    matches!(error, TaskError::Unsupported { .. })
+}
+
+/// What is wrong, as against what is right but not built here.
+fn mistakes(validation: &Validation) -> Vec<&TaskError> {
+    let of_tasks = validation
+        .tasks
+        .iter()
+        .filter_map(|task| task.error.as_ref());
+    of_tasks
+        .chain(&validation.errors)
+        .filter(|error| !is_unsupported(error))
+        .collect()
+}
+
+fn summary(validation: &Validation) -> String {
+    let unsupported: Vec<&TaskError> = validation
+        .tasks
+        .iter()
+        .filter_map(|task| task.error.as_ref())
+        .filter(|error| is_unsupported(error))
+        .collect();
+    let count = |needs| {
+        let counted = |task: &&ValidatedTask| task.needs == needs && task.error.is_none();
+        validation.tasks.iter().filter(counted).count()
+    };
+    let mut text = format!(
+        "{} tasks, {} groups\n  {} need nothing but this program\n  {} need Python functions (!function)\n  {} need a Python class\n",
+        validation.tasks.len(),
+        validation.groups,
+        count(Needs::Nothing),
+        count(Needs::PythonHooks),
+        count(Needs::PythonClass),
+    );
+    if !unsupported.is_empty() {
+        text += &format!("  {} ask for what is not built yet:\n", unsupported.len());
+        for (what, number, first) in grouped(&unsupported) {
+            text += &format!("    {number} × {what}, first in {first}\n");
+        }
+    }
+    text
+}
+
+/// What is not built, how many tasks ask for it, and the first place; the most frequent first.
+fn grouped(errors: &[&TaskError]) -> Vec<(String, usize, String)> {
+    let mut groups: Vec<(String, usize, String)> = Vec::new();
+    for error in errors {
+        let TaskError::Unsupported { at, what, .. } = error else {
+            continue;
+        };
+        match groups.iter_mut().find(|(known, ..)| known == what) {
+            Some((_, number, _)) => *number += 1,
+            None => groups.push((what.clone(), 1, at.to_string())),
+        }
+    }
+    groups.sort_by_key(|(_, number, _)| std::cmp::Reverse(*number));
+    groups
+}
