@@ -17,5 +17,6 @@ mod mistakes;
 mod model_show;
 mod relearn;
 mod sources;
+mod tasks;
 mod unlearn;
 mod world;

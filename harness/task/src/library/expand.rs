@@ -2,6 +2,7 @@
 //! those handed down to its group, and these over the group file's own. Refuses groups that contain themselves, and one task
 //! with different settings in two places, since results have one row a task.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::definition::{Definition, definition};
@@ -31,6 +32,8 @@ pub(super) struct Expansion<'a> {
     trail: Vec<String>,
     /// Each task once, in the order found.
     pub(super) leaves: Vec<Leaf>,
+    /// Where in `leaves` each name is.
+    places: BTreeMap<String, usize>,
 }
 
 impl Leaf {
@@ -57,6 +60,7 @@ impl<'a> Expansion<'a> {
             loader: Loader::default(),
             trail: Vec::new(),
             leaves: Vec::new(),
+            places: BTreeMap::new(),
         }
     }
 
@@ -100,12 +104,18 @@ impl<'a> Expansion<'a> {
 
     fn add(&mut self, leaf: Leaf) -> Result<TaskNode, TaskError> {
         let node = TaskNode::Task(leaf.name.clone());
-        match self.leaves.iter().find(|known| known.name == leaf.name) {
-            None => self.leaves.push(leaf),
+        match self
+            .places
+            .get(&leaf.name)
+            .map(|&place| &self.leaves[place])
+        {
+            None => {
+                self.places.insert(leaf.name.clone(), self.leaves.len());
+                self.leaves.push(leaf);
+            }
             Some(known) if known.settings.same_values(&leaf.settings) => {}
             Some(_) => {
-                let message =
-                    "asked for twice, with different settings from groups; score them in two runs";
+                let message = "asked for twice with different settings, and results have one row a task; ask for them in two runs";
                 return Err(TaskError::Task {
                     task: leaf.name,
                     message: message.to_owned(),

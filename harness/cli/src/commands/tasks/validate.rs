@@ -30,11 +30,8 @@ impl Validate {
         let validation = library.validate(&names)?;
         let mut text = String::new();
         let mistakes = mistakes(&validation);
-        for error in &mistakes {
-            writeln!(text, "{error}")?;
-            if let Some(excerpt) = error.excerpt() {
-                writeln!(text, "{excerpt}")?;
-            }
+        for mistake in &mistakes {
+            writeln!(text, "{mistake}")?;
         }
         for duplicate in library.duplicates() {
             let (used, passed_over) = (duplicate.used.display(), duplicate.passed_over.display());
@@ -58,16 +55,47 @@ fn is_unsupported(error: &TaskError) -> bool {
     matches!(error, TaskError::Unsupported { .. })
 }
 
-/// What is wrong, as against what is right but not built here.
-fn mistakes(validation: &Validation) -> Vec<&TaskError> {
+/// One thing that is wrong, and how many tasks and groups it spoils.
+struct Mistake<'a> {
+    error: &'a TaskError,
+    spoils: usize,
+}
+
+impl std::fmt::Display for Mistake<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.error)?;
+        if self.spoils > 1 {
+            write!(f, " (and {} more for the same reason)", self.spoils - 1)?;
+        }
+        match self.error.excerpt() {
+            Some(excerpt) => write!(f, "\n{excerpt}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is wrong, as against what is right but not built here; each place in a file once.
+fn mistakes(validation: &Validation) -> Vec<Mistake<'_>> {
     let of_tasks = validation
         .tasks
         .iter()
         .filter_map(|task| task.error.as_ref());
-    of_tasks
-        .chain(&validation.errors)
-        .filter(|error| !is_unsupported(error))
-        .collect()
+    let mut mistakes: Vec<Mistake> = Vec::new();
+    for error in of_tasks.chain(&validation.errors) {
+        if is_unsupported(error) {
+            continue;
+        }
+        let same_place = |known: &&mut Mistake| {
+            error
+                .position()
+                .is_some_and(|at| known.error.position() == Some(at))
+        };
+        match mistakes.iter_mut().find(same_place) {
+            Some(known) => known.spoils += 1,
+            None => mistakes.push(Mistake { error, spoils: 1 }),
+        }
+    }
+    mistakes
 }
 
 fn summary(validation: &Validation) -> String {

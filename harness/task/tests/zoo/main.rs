@@ -98,7 +98,7 @@ fn every_group_and_tag_stands_for_the_same_tasks() {
         digest_of_names(tasks.iter().copied())
     );
     let mut wrong = Vec::new();
-    let recording = include_str!("recorded/lm_eval_names.tsv");
+    let recording = include_str!("lm_eval_names.tsv");
     for expected in recording.lines() {
         let name = expected.split('\t').next().unwrap();
         let found = match name {
@@ -183,7 +183,7 @@ fn every_yaml_holds_the_same_values() {
         let (count, lines) = &folders[folder];
         format!("{folder}\t{count}\t{}", digest(lines)) != **line
     };
-    let recording = include_str!("recorded/lm_eval_yaml.tsv").lines();
+    let recording = include_str!("lm_eval_yaml.tsv").lines();
     let wrong: Vec<&str> = recording.filter(differs).collect();
     assert!(wrong.is_empty(), "these folders differ: {wrong:#?}");
 }
