@@ -91,10 +91,14 @@ fn validation_finds_mistakes_and_counts_python() {
 fn an_error_shows_the_line_and_points_at_the_place() {
     let world = World::new();
     world.write("wrong.yaml", "task: wrong\nnum_fewshots: 3\n");
-    world.fails(
-        2,
-        &["eval", "--model", "model", "--tasks", "wrong.yaml"],
-        &["wrong.yaml:2:1", "2 | num_fewshots: 3", "|   ^"],
+    let outcome = world.harness(&["eval", "--model", "model", "--tasks", "wrong.yaml"]);
+    assert_eq!(outcome.code, 2);
+    assert!(
+        outcome
+            .stderr
+            .ends_with("(did you mean `num_fewshot`?)\n  2 | num_fewshots: 3\n    | ^\n"),
+        "{}",
+        outcome.stderr
     );
 }
 
