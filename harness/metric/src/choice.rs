@@ -1,6 +1,7 @@
 //! Which choice a model prefers, from the choices' log-likelihoods; ties go to the first, NaN to nobody.
 
 use crate::MetricError;
+use crate::error::{require_finite, require_same_length};
 
 /// Index of the largest value, the first one of several.
 ///
@@ -45,19 +46,33 @@ pub fn argmax_per_byte(logprobs: &[f64], choices: &[String]) -> Result<usize, Me
     argmax_per_length("acc_bytes", logprobs, choices, str::len)
 }
 
+/// Index of the choice whose log-likelihood gains most by the question: lm-eval's `acc_mutual_info`, with the choices'
+/// log-likelihoods after the question and after none (nats, `[choices]`).
+///
+/// # Errors
+/// As [`argmax`]; also on differing numbers of log-likelihoods, and on a choice that is impossible without a question.
+pub fn argmax_mutual_information(
+    logprobs: &[f64],
+    unconditional: &[f64],
+) -> Result<usize, MetricError> {
+    const METRIC: &str = "acc_mutual_info";
+    require_same_length(METRIC, logprobs.len(), unconditional.len())?;
+    require_finite(METRIC, unconditional)?;
+    let gains = logprobs.iter().zip(unconditional);
+    argmax(
+        &gains
+            .map(|(with, without)| with - without)
+            .collect::<Vec<_>>(),
+    )
+}
+
 fn argmax_per_length(
     metric: &'static str,
     logprobs: &[f64],
     choices: &[String],
     length: impl Fn(&str) -> usize,
 ) -> Result<usize, MetricError> {
-    if logprobs.len() != choices.len() {
-        return Err(MetricError::LengthMismatch {
-            metric,
-            left: logprobs.len(),
-            right: choices.len(),
-        });
-    }
+    require_same_length(metric, logprobs.len(), choices.len())?;
     if let Some(index) = choices.iter().position(String::is_empty) {
         return Err(MetricError::EmptyChoice { metric, index });
     }
@@ -93,6 +108,16 @@ mod tests {
         let choices = ["ééé".to_owned(), "abcd".to_owned()];
         assert_eq!(argmax_per_char(&[-6.0, -7.0], &choices), Ok(1));
         assert_eq!(argmax_per_byte(&[-6.0, -7.0], &choices), Ok(0));
+    }
+
+    #[test]
+    fn mutual_information_forgives_unlikely_choices() {
+        assert_eq!(
+            argmax_mutual_information(&[-3.0, -5.0], &[-3.0, -9.0]),
+            Ok(1)
+        );
+        assert!(argmax_mutual_information(&[-3.0], &[-3.0, -9.0]).is_err());
+        assert!(argmax_mutual_information(&[-3.0], &[f64::NEG_INFINITY]).is_err());
     }
 
     #[test]

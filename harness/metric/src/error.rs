@@ -39,6 +39,40 @@ pub enum MetricError {
         /// Number of items.
         right: usize,
     },
+    /// A value is below zero where that has no meaning.
+    #[error("{metric}: value {index} is {value}, and negative values have none")]
+    Negative {
+        /// The metric.
+        metric: &'static str,
+        /// Position of the value, from 0.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
+    /// The weights to divide by add up to zero.
+    #[error("{metric}: all weights are zero, so there is nothing to divide by")]
+    NoWeight {
+        /// The metric.
+        metric: &'static str,
+    },
+    /// A metric of two labels was given others.
+    #[error("{metric}: {labels} labels, or two without the positive one; an averaged F1 takes any")]
+    NotBinary {
+        /// The metric.
+        metric: &'static str,
+        /// How many different labels there are.
+        labels: usize,
+    },
+    /// A gold answer is none of the choices.
+    #[error("{metric}: gold answer {gold} of {choices} choices")]
+    NoSuchChoice {
+        /// The metric.
+        metric: &'static str,
+        /// The gold answer, from 0.
+        gold: usize,
+        /// How many choices there are.
+        choices: usize,
+    },
     /// Two anchors coincide, so nothing lies between them.
     #[error("{metric}: both anchors are {anchor}, so there is no scale between them")]
     DegenerateScale {
@@ -55,6 +89,22 @@ pub enum MetricError {
         /// How many there are.
         available: usize,
     },
+}
+
+/// The error that two inputs do not belong together.
+pub(crate) fn require_same_length(
+    metric: &'static str,
+    left: usize,
+    right: usize,
+) -> Result<(), MetricError> {
+    if left == right {
+        return Ok(());
+    }
+    Err(MetricError::LengthMismatch {
+        metric,
+        left,
+        right,
+    })
 }
 
 /// The first value that is NaN or infinite, as an error of `metric`.

@@ -48,9 +48,9 @@ pub enum TaskError {
         /// What to do instead, as a clause, or nothing.
         instead: &'static str,
     },
-    /// A `!function` tag.
+    /// A `!function` tag in a task that is to be loaded without a bridge to Python.
     #[error(
-        "{at}: task `{task}`: `{key}` is the Python function `{hook}`; Python hooks are not supported"
+        "{at}: task `{task}`: `{key}` needs the Python function `{hook}`, which runs only with --trust-remote-code"
     )]
     PythonHook {
         /// Where.
@@ -61,6 +61,18 @@ pub enum TaskError {
         key: String,
         /// The function as written.
         hook: String,
+    },
+    /// A Python function that was called, and failed.
+    #[error("{at}: task `{task}`: the Python function `{hook}` failed: {message}")]
+    HookFailed {
+        /// Where it is named.
+        at: Position,
+        /// The task.
+        task: String,
+        /// The function as written.
+        hook: String,
+        /// The bridge's words.
+        message: String,
     },
     /// No task, group, tag or file of that name.
     #[error("unknown task `{name}`{hint}; `harness tasks list` shows all")]

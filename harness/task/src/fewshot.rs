@@ -1,9 +1,12 @@
 //! Few-shot examples: which documents, and their text; one random stream per task, consumed document after document.
 
-use harness_data::{DataSource, Document};
+use harness_data::Document;
 use harness_metric::PythonRandom;
 
+use crate::dataset::{Dataset, Pool};
 use crate::field::{Row, Turn};
+use crate::hooks::Bridge;
+use crate::prompt::{Exchange, Message};
 use crate::{FewshotSpec, Sampler, TaskError, TaskSpec};
 
 /// Draws examples out of a pool.
@@ -29,17 +32,21 @@ impl FewshotSampler {
         pool: &[Document],
         exclude: Option<&Document>,
     ) -> Option<Vec<usize>> {
-        let drawn = match self.sampler {
-            Sampler::FirstN => (0..pool.len()).collect(),
-            Sampler::Default => {
+        let differs = |index: &usize| Some(&pool[*index]) != exclude;
+        let mut kept: Vec<usize> = match self.sampler {
+            Sampler::FirstN => (0..pool.len()).filter(differs).collect(),
+            _ => {
                 let wanted = self.count + usize::from(exclude.is_some());
-                self.random.sample(pool.len(), wanted).ok()?
+                let drawn = self.random.sample(pool.len(), wanted).ok()?;
+                drawn.into_iter().filter(differs).collect()
             }
         };
-        let mut kept: Vec<usize> = drawn
-            .into_iter()
-            .filter(|&index| Some(&pool[index]) != exclude)
-            .collect();
+        if kept.len() < self.count && self.sampler == Sampler::Default {
+            // The pool holds the document more than once: upstream draws again, from the others.
+            let others: Vec<usize> = (0..pool.len()).filter(differs).collect();
+            let drawn = self.random.sample(others.len(), self.count).ok()?;
+            kept = drawn.into_iter().map(|index| others[index]).collect();
+        }
         kept.truncate(self.count);
         (kept.len() == self.count).then_some(kept)
     }
@@ -47,84 +54,78 @@ impl FewshotSampler {
 
 /// The examples of one run over a task.
 pub(crate) struct Examples<'a> {
-    task: &'a str,
+    bridge: &'a Bridge,
     config: &'a FewshotSpec,
     turn: &'a Turn,
     pool: Pool,
-    /// Text of the pool's documents, made when first drawn.
-    rendered: Vec<Option<String>>,
+    /// Messages of the pool's documents, made when first drawn.
+    rendered: Vec<Option<Vec<Message>>>,
     sampler: FewshotSampler,
     exclude_evaluated: bool,
-}
-
-/// Documents that examples come from.
-struct Pool {
-    name: String,
-    documents: Vec<Document>,
 }
 
 impl<'a> Examples<'a> {
     pub(crate) fn new(
         spec: &'a TaskSpec,
         turn: &'a Turn,
-        source: &DataSource,
-        count: usize,
-        seed: u64,
+        dataset: &Dataset<'_>,
+        bridge: &'a Bridge,
+        (count, seed): (usize, u64),
     ) -> Result<Self, TaskError> {
         let config = &spec.fewshot_config;
         let pool = if count == 0 {
-            Pool {
-                name: String::new(),
-                documents: Vec::new(),
-            }
+            Pool::default()
         } else {
-            pool(spec, source)?
+            dataset.pool()?
         };
+        let sampler = config.sampler.clone();
         Ok(Self {
-            task: &spec.task,
+            bridge,
             config,
             turn,
             rendered: vec![None; pool.documents.len()],
             pool,
-            sampler: FewshotSampler::new(config.sampler, count, seed),
+            sampler: FewshotSampler::new(sampler, count, seed),
             // Also where both are absent, so that the pool is another split: upstream compares None with None.
             exclude_evaluated: config.split == spec.test_split,
         })
     }
 
-    /// The examples for a document, each with its delimiters.
-    pub(crate) fn text_for(&mut self, evaluated: &Document) -> Result<String, TaskError> {
+    /// The examples for a document.
+    pub(crate) fn messages_for(&mut self, evaluated: &Document) -> Result<Vec<Message>, TaskError> {
         if self.sampler.count == 0 {
-            return Ok(String::new());
+            return Ok(Vec::new());
         }
         let exclude = self.exclude_evaluated.then_some(evaluated);
         let Some(drawn) = self.sampler.draw(&self.pool.documents, exclude) else {
             return Err(TaskError::Task {
-                task: self.task.to_owned(),
+                task: self.bridge.task().to_owned(),
                 message: self.too_small(),
             });
         };
-        drawn.into_iter().map(|index| self.example(index)).collect()
+        let mut messages = Vec::new();
+        for index in drawn {
+            messages.extend(self.example(index)?);
+        }
+        Ok(messages)
     }
 
-    fn example(&mut self, index: usize) -> Result<String, TaskError> {
-        if let Some(text) = &self.rendered[index] {
-            return Ok(text.clone());
+    fn example(&mut self, index: usize) -> Result<Vec<Message>, TaskError> {
+        if let Some(messages) = &self.rendered[index] {
+            return Ok(messages.clone());
         }
-        let row = Row::new(
-            self.task,
-            &self.pool.documents[index],
-            format!("{index} of {}", self.pool.name),
-        );
-        let (question, answer) = (self.turn.question_text(&row)?, self.turn.answer_text(&row)?);
-        // Without an answer upstream adds no delimiter either.
-        let text = if answer.is_empty() {
-            question
-        } else {
-            question + &self.config.target_delimiter + &answer + &self.config.fewshot_delimiter
+        let label = format!("{index} of {}", self.pool.name);
+        let row = Row::new(self.bridge, &self.pool.documents[index], label);
+        let exchange = Exchange {
+            question: self.turn.question_text(&row)?,
+            answer: Some(self.turn.answer_text(&row)?),
+            gen_prefix: &self.turn.gen_prefix(&row)?,
+            target_delimiter: &self.config.target_delimiter,
+            fewshot_delimiter: &self.config.fewshot_delimiter,
         };
-        self.rendered[index] = Some(text.clone());
-        Ok(text)
+        let messages = exchange.messages();
+        self.rendered[index] = Some(messages.clone());
+        Ok(messages)
     }
 
     fn too_small(&self) -> String {
@@ -135,40 +136,6 @@ impl<'a> Examples<'a> {
             self.pool.name
         )
     }
-}
-
-/// The pool: the few-shot split, written samples, or the training, validation or test split, whichever is first there.
-fn pool(spec: &TaskSpec, source: &DataSource) -> Result<Pool, TaskError> {
-    let config = &spec.fewshot_config;
-    if let (None, Some(samples)) = (&config.split, &config.samples) {
-        return Ok(Pool {
-            name: "fewshot_config.samples".to_owned(),
-            documents: samples.clone(),
-        });
-    }
-    let own = [
-        &config.split,
-        &spec.training_split,
-        &spec.validation_split,
-        &spec.test_split,
-    ];
-    let Some(split) = own.into_iter().flatten().next() else {
-        let message = "there is no split to take few-shot examples from".to_owned();
-        return Err(TaskError::Task {
-            task: spec.task.clone(),
-            message,
-        });
-    };
-    let loaded = source
-        .load(&spec.dataset(), split)
-        .map_err(|source| TaskError::Data {
-            task: spec.task.clone(),
-            source: Box::new(source),
-        })?;
-    Ok(Pool {
-        name: format!("split `{split}`"),
-        documents: loaded.documents,
-    })
 }
 
 #[cfg(test)]

@@ -4,13 +4,16 @@ use harness_data::Document;
 use minijinja::value::Serde;
 use serde_json::Value;
 
-use crate::spec::FieldSource;
+use crate::hooks::Bridge;
+use crate::native;
+use crate::spec::{FieldSource, Function};
 use crate::template::{Rendered, Template, parse_literal, python_str};
 use crate::{TaskError, TaskSpec};
 
 /// A document while it is being rendered, with the words that errors name it by.
 pub(crate) struct Row<'a> {
     pub(crate) task: &'a str,
+    pub(crate) bridge: &'a Bridge,
     pub(crate) document: &'a Document,
     /// Row number, with the split if it is not the evaluated one.
     pub(crate) label: String,
@@ -18,9 +21,10 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    pub(crate) fn new(task: &'a str, document: &'a Document, label: String) -> Self {
+    pub(crate) fn new(bridge: &'a Bridge, document: &'a Document, label: String) -> Self {
         Self {
-            task,
+            task: bridge.task(),
+            bridge,
             document,
             label,
             columns: minijinja::Value::from(Serde(document)),
@@ -36,6 +40,28 @@ impl<'a> Row<'a> {
     }
 }
 
+fn compiled(key: &'static str, text: &str, task: &str) -> Result<Template, TaskError> {
+    Template::compile(text).map_err(|error| TaskError::Template {
+        task: task.to_owned(),
+        key,
+        document: None,
+        message: error.to_string(),
+        template: text.to_owned(),
+    })
+}
+
+fn rendered(key: &'static str, template: &Template, row: &Row<'_>) -> Result<Rendered, TaskError> {
+    template
+        .render(&row.columns)
+        .map_err(|error| TaskError::Template {
+            task: row.task.to_owned(),
+            key,
+            document: Some(row.label.clone()),
+            message: error.to_string(),
+            template: template.source().to_owned(),
+        })
+}
+
 /// A `doc_to_*` key whose kind is known.
 pub(crate) struct Field {
     key: &'static str,
@@ -46,6 +72,7 @@ enum Kind {
     Column(String),
     Template(Template),
     Literal(Value),
+    Function(Function),
 }
 
 impl Field {
@@ -58,17 +85,10 @@ impl Field {
     ) -> Result<Self, TaskError> {
         let kind = match source {
             FieldSource::Text(text) if columns.contains(text) => Kind::Column(text.clone()),
-            FieldSource::Text(text) => Kind::Template(Template::compile(text).map_err(
-                |error| TaskError::Template {
-                    task: task.to_owned(),
-                    key,
-                    document: None,
-                    message: error.to_string(),
-                    template: text.clone(),
-                },
-            )?),
+            FieldSource::Text(text) => Kind::Template(compiled(key, text, task)?),
             FieldSource::Index(index) => Kind::Literal((*index).into()),
             FieldSource::List(items) => Kind::Literal(items.clone().into()),
+            FieldSource::Function(function) => Kind::Function(function.clone()),
         };
         Ok(Self { key, kind })
     }
@@ -81,17 +101,15 @@ impl Field {
                 Some(value) => Ok(value.clone()),
                 None => Err(row.error(format!("{}: the column `{column}` is missing", self.key))),
             },
-            Kind::Template(template) => match template.render(&row.columns) {
-                Ok(Rendered::Text(text)) => Ok(text.into()),
-                Ok(Rendered::List(items)) => Ok(items.into()),
-                Err(error) => Err(TaskError::Template {
-                    task: row.task.to_owned(),
-                    key: self.key,
-                    document: Some(row.label.clone()),
-                    message: error.to_string(),
-                    template: template.source().to_owned(),
-                }),
+            Kind::Template(template) => match rendered(self.key, template, row)? {
+                Rendered::Text(text) => Ok(text.into()),
+                Rendered::List(items) => Ok(items.into()),
             },
+            Kind::Function(Function::Python(function)) => row
+                .bridge
+                .call(function, |hooks| hooks.field(function, row.document)),
+            Kind::Function(Function::Native(function)) => native::field(function, row.document)
+                .map_err(|message| row.error(format!("{}: {message}", self.key))),
         }
     }
 
@@ -128,47 +146,47 @@ pub(crate) enum Question {
     Choice(usize),
 }
 
-/// The three fields that make a question and its answer.
+/// The fields that make a question and its answer.
 pub(crate) struct Turn {
     text: Field,
     target: Field,
     choice: Option<Field>,
+    gen_prefix: Prose,
 }
 
 impl Turn {
     /// The fields of documents that are scored or trained on.
     pub(crate) fn of_task(spec: &TaskSpec, columns: &[String]) -> Result<Self, TaskError> {
-        let choice = spec.doc_to_choice.as_ref();
         Self::compile(
             &spec.task,
             columns,
-            &spec.doc_to_text,
-            &spec.doc_to_target,
-            choice,
+            (&spec.doc_to_text, &spec.doc_to_target),
+            spec.doc_to_choice.as_ref(),
+            spec.gen_prefix.as_deref(),
         )
     }
 
     /// The fields of few-shot examples; `columns` are those of the evaluated split, as upstream.
     pub(crate) fn of_fewshot(spec: &TaskSpec, columns: &[String]) -> Result<Self, TaskError> {
         let config = &spec.fewshot_config;
-        let choice = config.doc_to_choice.as_ref();
         Self::compile(
             &spec.task,
             columns,
-            &config.doc_to_text,
-            &config.doc_to_target,
-            choice,
+            (&config.doc_to_text, &config.doc_to_target),
+            config.doc_to_choice.as_ref(),
+            config.gen_prefix.as_deref(),
         )
     }
 
     fn compile(
         task: &str,
         columns: &[String],
-        text: &FieldSource,
-        target: &FieldSource,
+        (text, target): (&FieldSource, &FieldSource),
         choice: Option<&FieldSource>,
+        gen_prefix: Option<&str>,
     ) -> Result<Self, TaskError> {
         Ok(Self {
+            gen_prefix: Prose::compile("gen_prefix", gen_prefix, task)?,
             text: Field::compile("doc_to_text", text, columns, task)?,
             target: Field::compile("doc_to_target", target, columns, task)?,
             choice: choice
@@ -213,15 +231,41 @@ impl Turn {
             Value::Array(items) => items.first().unwrap_or(&Value::Null),
             other => other,
         };
-        match first {
+        self.answer(row, &target, first)
+    }
+
+    /// Every gold answer as text.
+    pub(crate) fn answer_texts(&self, row: &Row<'_>) -> Result<Vec<String>, TaskError> {
+        let target = self.target(row)?;
+        match &target {
+            Value::Array(items) => items
+                .iter()
+                .map(|item| self.answer(row, &target, item))
+                .collect(),
+            only => self.answer(row, &target, only).map(|text| vec![text]),
+        }
+    }
+
+    fn answer(&self, row: &Row<'_>, target: &Value, item: &Value) -> Result<String, TaskError> {
+        match item {
             Value::String(text) => Ok(text.clone()),
             Value::Number(index) if self.choice.is_some() && index.is_u64() => {
                 self.choice_at(row, index.as_u64().unwrap_or_default())
             }
             _ => Err(self
                 .target
-                .unusable(row, &target, "text (or the index of a choice)")),
+                .unusable(row, target, "text (or the index of a choice)")),
         }
+    }
+
+    /// The start of the answer, or nothing.
+    pub(crate) fn gen_prefix(&self, row: &Row<'_>) -> Result<String, TaskError> {
+        self.gen_prefix.text(row)
+    }
+
+    /// Whether there are choices.
+    pub(crate) fn has_choices(&self) -> bool {
+        self.choice.is_some()
     }
 
     /// The choices, without delimiter; none where the task has none.
@@ -260,16 +304,33 @@ fn list_literal(text: String) -> Value {
     }
 }
 
-/// The description: a column or a template, rendered for the evaluated document.
-pub(crate) struct Description(Field);
+/// Text around a question, such as the description: a column of the very document, else a template.
+pub(crate) struct Prose {
+    key: &'static str,
+    template: Template,
+}
 
-impl Description {
-    pub(crate) fn compile(spec: &TaskSpec, columns: &[String]) -> Result<Self, TaskError> {
-        let source = FieldSource::Text(spec.description.clone());
-        Field::compile("description", &source, columns, &spec.task).map(Self)
+impl Prose {
+    /// The text of a key; of an absent one, nothing.
+    pub(crate) fn compile(
+        key: &'static str,
+        source: Option<&str>,
+        task: &str,
+    ) -> Result<Self, TaskError> {
+        let template = compiled(key, source.unwrap_or_default(), task)?;
+        Ok(Self { key, template })
     }
 
     pub(crate) fn text(&self, row: &Row<'_>) -> Result<String, TaskError> {
-        self.0.value(row).map(|value| python_str(&value))
+        if let Some(value) = row.document.get(self.template.source()) {
+            return Ok(match value {
+                Value::Null => String::new(),
+                value => python_str(value),
+            });
+        }
+        Ok(match rendered(self.key, &self.template, row)? {
+            Rendered::Text(text) => text,
+            Rendered::List(items) => python_str(&items.into()),
+        })
     }
 }

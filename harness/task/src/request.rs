@@ -1,12 +1,18 @@
 //! What crosses between tasks and models: questions, answers and the selection of documents, as plain values;
 //! knows neither YAML nor tensors.
 
+use std::fmt;
+use std::sync::Arc;
+
 use harness_data::Document;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+
+use crate::chat::ChatTemplate;
+use crate::spec::Generation;
 
 /// One question to a model.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Request {
@@ -17,10 +23,39 @@ pub enum Request {
         /// The text scored, with its leading delimiter.
         continuation: String,
     },
+    /// How probable is `text`, from its first token to its last?
+    LoglikelihoodRolling {
+        /// The text scored; longer than the model's context if need be.
+        text: String,
+    },
+    /// What comes after `context`?
+    GenerateUntil {
+        /// The text given.
+        context: String,
+        /// How the text is generated, and where it ends.
+        generation: Generation,
+    },
+}
+
+impl Request {
+    /// The arguments as lm-eval records them: texts, and for generation the settings as given.
+    pub fn arguments(&self) -> Vec<Value> {
+        match self {
+            Self::Loglikelihood {
+                context,
+                continuation,
+            } => vec![json!(context), json!(continuation)],
+            Self::LoglikelihoodRolling { text } => vec![json!(text)],
+            Self::GenerateUntil {
+                context,
+                generation,
+            } => vec![json!(context), json!(generation.given)],
+        }
+    }
 }
 
 /// A model's answer to the [`Request`] of the same name.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Response {
@@ -31,6 +66,37 @@ pub enum Response {
         /// Whether every continuation token is the most probable one at its place.
         is_greedy: bool,
     },
+    /// Answer to [`Request::LoglikelihoodRolling`].
+    LoglikelihoodRolling {
+        /// Sum of all tokens' natural log-probabilities, in nats.
+        logprob: f64,
+    },
+    /// Answer to [`Request::GenerateUntil`].
+    GenerateUntil {
+        /// The text, up to the first text that ends it.
+        text: String,
+    },
+}
+
+impl Response {
+    /// The response as filters and Python functions see it: `[logprob, is_greedy]`, a number, or text. A number that is
+    /// not finite, which JSON lacks, is the text that Python prints for it.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Loglikelihood { logprob, is_greedy } => json!([number(*logprob), is_greedy]),
+            Self::LoglikelihoodRolling { logprob } => number(*logprob),
+            Self::GenerateUntil { text } => json!(text),
+        }
+    }
+}
+
+fn number(value: f64) -> Value {
+    let infinite = if value > 0.0 { "inf" } else { "-inf" };
+    match value {
+        finite if finite.is_finite() => json!(finite),
+        nan if nan.is_nan() => json!("nan"),
+        _ => json!(infinite),
+    }
 }
 
 /// The requests of one document, with what scoring needs.
@@ -42,7 +108,7 @@ pub struct DocumentRequests {
     pub document: Document,
     /// What `doc_to_target` gave: choice index, text, or a list of either.
     pub target: Value,
-    /// The questions, in the order in which the responses are expected.
+    /// The questions, in the order in which the responses are expected: with `repeats`, each as often in a row.
     pub requests: Vec<Request>,
 }
 
@@ -76,7 +142,7 @@ impl Limit {
 }
 
 /// How a task's documents become requests.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone)]
 pub struct RequestOptions {
     /// Few-shot examples per document; overrides the YAML's `num_fewshot` except an explicit 0.
     pub num_fewshot: Option<usize>,
@@ -84,16 +150,42 @@ pub struct RequestOptions {
     pub limit: Option<Limit>,
     /// Seed of the few-shot sampler's Mersenne Twister.
     pub fewshot_seed: u64,
+    /// Settings of generation, over those of the YAML.
+    pub generation_kwargs: Map<String, Value>,
+    /// Before every task's description.
+    pub system_instruction: String,
+    /// Makes prompts conversations.
+    pub chat_template: Option<Arc<dyn ChatTemplate>>,
+    /// In a conversation, whether few-shot examples are turns of their own.
+    pub fewshot_as_multiturn: bool,
 }
 
 impl Default for RequestOptions {
-    /// lm-eval's defaults: the YAML's number of shots, all documents, seed 1234.
+    /// lm-eval's defaults: the YAML's number of shots, all documents, seed 1234, plain text.
     fn default() -> Self {
         Self {
             num_fewshot: None,
             limit: None,
             fewshot_seed: 1234,
+            generation_kwargs: Map::new(),
+            system_instruction: String::new(),
+            chat_template: None,
+            fewshot_as_multiturn: true,
         }
+    }
+}
+
+impl fmt::Debug for RequestOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestOptions")
+            .field("num_fewshot", &self.num_fewshot)
+            .field("limit", &self.limit)
+            .field("fewshot_seed", &self.fewshot_seed)
+            .field("generation_kwargs", &self.generation_kwargs)
+            .field("system_instruction", &self.system_instruction)
+            .field("chat_template", &self.chat_template.is_some())
+            .field("fewshot_as_multiturn", &self.fewshot_as_multiturn)
+            .finish()
     }
 }
 

@@ -11,11 +11,12 @@ use crate::{Request, Response};
 pub struct MetricValue {
     /// Metric name, as in `metric_list`.
     pub name: String,
-    /// 0 or 1 for accuracies; nats for `perplexity` (the document's log-likelihood).
-    pub value: f64,
+    /// What is aggregated: 0 or 1 for accuracies, nats for `perplexity`, and a list for metrics of the whole set, such as
+    /// `[target, text]` for `bleu` or `[nats, bytes]` for `byte_perplexity`.
+    pub value: Value,
 }
 
-/// A scored document: everything a line of lm-eval's samples file needs.
+/// A document, scored in one filter pipeline: everything a line of lm-eval's samples file needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Row number in the split, from 0.
@@ -24,13 +25,15 @@ pub struct Sample {
     pub document: Document,
     /// What `doc_to_target` gave.
     pub target: Value,
-    /// The questions.
+    /// The questions, each once.
     pub requests: Vec<Request>,
-    /// The answers, in the order of the questions.
-    pub responses: Vec<Response>,
+    /// The answers of each question, one for each repeat.
+    pub responses: Vec<Vec<Response>>,
     /// Name of the filter pipeline that the metrics are of.
     pub filter: String,
-    /// The document's metrics, in the order of `metric_list`.
+    /// What the pipeline made of the answers of each question.
+    pub filtered_responses: Vec<Value>,
+    /// The document's metrics, in the order of `metric_list` (or of what `process_results` gives).
     pub metrics: Vec<MetricValue>,
 }
 
@@ -43,8 +46,10 @@ pub struct AggregatedMetric {
     pub filter: String,
     /// The aggregate.
     pub value: f64,
-    /// Standard error of `value`; `None` where lm-eval prints "N/A" (one document).
+    /// Standard error of `value`; `None` where lm-eval prints "N/A" (one document, or no known formula).
     pub stderr: Option<f64>,
+    /// Documents behind `value`.
+    pub documents: usize,
     /// Whether more is better.
     pub higher_is_better: bool,
 }
@@ -62,6 +67,15 @@ pub struct TaskResult {
     pub effective_documents: usize,
     /// Documents in the split.
     pub original_documents: usize,
-    /// The metrics, in the order of `metric_list`.
+    /// The metrics of each filter pipeline, in the order of `filter_list` and `metric_list`.
     pub metrics: Vec<AggregatedMetric>,
+}
+
+/// All that scoring a task gives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskScores {
+    /// Every document of the first filter pipeline, then every document of the next.
+    pub samples: Vec<Sample>,
+    /// The metrics over all documents.
+    pub result: TaskResult,
 }

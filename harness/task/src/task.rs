@@ -1,41 +1,85 @@
 //! A task with its data: documents to requests and training pairs. Asks no model and scores nothing; see `score`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use harness_data::{DataSource, Document, Split};
+use harness_metric::ExactMatch;
 
+use crate::dataset::Dataset;
 use crate::fewshot::Examples;
-use crate::field::{Description, Question, Row, Turn};
-use crate::{
-    DocumentRequests, Limit, OutputType, Request, RequestOptions, TaskError, TaskSpec, TrainingPair,
-};
+use crate::field::{Prose, Row, Turn};
+use crate::filter::Pipeline;
+use crate::hooks::{Bridge, Hooks};
+use crate::plan::Plan;
+use crate::score;
+use crate::spec::{PipelineSpec, Sampler};
+use crate::{DocumentRequests, Limit, RequestOptions, TaskError, TaskSpec, TrainingPair};
 
-/// A task that is ready to be asked: its YAML, its documents, its compiled templates.
+/// A task that is ready to be asked: its YAML, its documents, its compiled templates and filters.
 pub struct Task {
     pub(crate) spec: TaskSpec,
     pub(crate) turn: Turn,
+    pub(crate) description: Prose,
+    pub(crate) pipelines: Vec<Pipeline>,
+    pub(crate) exact_match: ExactMatch,
+    pub(crate) bridge: Bridge,
+    pub(crate) bootstrap_replicates: usize,
     fewshot_turn: Turn,
-    description: Description,
     source: DataSource,
     documents: Vec<Document>,
 }
 
 impl Task {
-    /// Reads the split to score (see [`TaskSpec::evaluated_split`]) and compiles the templates. Few-shot examples are read
-    /// when they are needed.
+    /// Reads the split to score (see [`TaskSpec::evaluated_split`]) and compiles templates and filters. Few-shot examples
+    /// are read when they are needed.
     ///
     /// # Errors
-    /// Where the data cannot be read or is empty, and on templates that do not compile.
+    /// Where the data cannot be read or is empty, on templates and patterns that do not compile, on Python functions, and
+    /// on what no model here answers.
     pub fn load(spec: TaskSpec, source: &DataSource) -> Result<Self, TaskError> {
-        let Split { columns, documents } = evaluated_documents(&spec, source)?;
+        Self::load_with_hooks(spec, source, None)
+    }
+
+    /// As [`Task::load`], with a bridge to the task's Python functions.
+    ///
+    /// # Errors
+    /// As [`Task::load`]; also where a function fails.
+    pub fn load_with_hooks(
+        spec: TaskSpec,
+        source: &DataSource,
+        hooks: Option<Arc<dyn Hooks>>,
+    ) -> Result<Self, TaskError> {
+        let bridge = Bridge::new(&spec, hooks);
+        bridge.require()?;
+        refuse(&spec)?;
+        let dataset = Dataset {
+            spec: &spec,
+            source,
+            bridge: &bridge,
+        };
+        let Split { columns, documents } = dataset.evaluated()?;
         Ok(Self {
             turn: Turn::of_task(&spec, &columns)?,
             fewshot_turn: Turn::of_fewshot(&spec, &columns)?,
-            description: Description::compile(&spec, &columns)?,
+            description: Prose::compile("description", Some(&spec.description), &spec.task)?,
+            pipelines: pipelines(&spec)?,
+            exact_match: score::exact_match(&spec)?,
+            bootstrap_replicates: score::BOOTSTRAP_REPLICATES,
             source: source.clone(),
             documents,
+            bridge,
             spec,
         })
+    }
+
+    /// Sets how many bootstrap replicates standard errors take (lm-eval's `bootstrap_iters`; 100,000 unless set).
+    #[must_use]
+    pub fn with_bootstrap_replicates(self, bootstrap_replicates: usize) -> Self {
+        Self {
+            bootstrap_replicates,
+            ..self
+        }
     }
 
     /// The task's YAML, typed.
@@ -52,25 +96,35 @@ impl Task {
     /// so a limit changes no document's examples.
     ///
     /// # Errors
-    /// On documents that do not give what the task needs, and on too few few-shot examples.
+    /// On documents that do not give what the task needs, on too few few-shot examples, on settings of generation that are
+    /// not computed, and where a chat template refuses the conversation.
     pub fn requests(&self, options: &RequestOptions) -> Result<Vec<DocumentRequests>, TaskError> {
+        let plan = Plan::new(self, options)?;
         let shots = self.spec.effective_num_fewshot(options.num_fewshot);
+        let dataset = Dataset {
+            spec: &self.spec,
+            source: &self.source,
+            bridge: &self.bridge,
+        };
         let mut examples = Examples::new(
             &self.spec,
             &self.fewshot_turn,
-            &self.source,
-            shots,
-            options.fewshot_seed,
+            &dataset,
+            &self.bridge,
+            (shots, options.fewshot_seed),
         )?;
         self.selected(options.limit)
             .map(|(doc_id, document)| {
                 let row = self.row(doc_id, document);
-                let prefix = self.description.text(&row)? + &examples.text_for(document)?;
+                let requests = plan.requests(&row, &mut examples)?;
+                let repeated = requests
+                    .into_iter()
+                    .flat_map(|request| std::iter::repeat_n(request, self.spec.repeats));
                 Ok(DocumentRequests {
                     doc_id,
                     document: document.clone(),
                     target: self.turn.target(&row)?,
-                    requests: self.document_requests(&row, &prefix)?,
+                    requests: repeated.collect(),
                 })
             })
             .collect()
@@ -99,46 +153,13 @@ impl Task {
     }
 
     pub(crate) fn row<'a>(&'a self, doc_id: usize, document: &'a Document) -> Row<'a> {
-        Row::new(&self.spec.task, document, doc_id.to_string())
+        Row::new(&self.bridge, document, doc_id.to_string())
     }
 
     fn selected(&self, limit: Option<Limit>) -> impl Iterator<Item = (usize, &Document)> {
         let available = self.documents.len();
         let count = limit.map_or(available, |limit| limit.documents(available));
         self.documents.iter().take(count).enumerate()
-    }
-
-    fn document_requests(&self, row: &Row<'_>, prefix: &str) -> Result<Vec<Request>, TaskError> {
-        let delimiter = &self.spec.target_delimiter;
-        let request = |context: String, continuation: String| Request::Loglikelihood {
-            context,
-            continuation,
-        };
-        match (self.spec.output_type, self.turn.question(row)?) {
-            (OutputType::Loglikelihood, Question::Text(text)) => Ok(vec![request(
-                format!("{prefix}{text}"),
-                self.turn.answer_text(row)?,
-            )]),
-            (OutputType::Loglikelihood, Question::Choice(_)) => Err(row.error(
-                "doc_to_text gave a choice index, which needs output_type multiple_choice"
-                    .to_owned(),
-            )),
-            (OutputType::MultipleChoice, Question::Text(text)) => {
-                let choices = self.turn.choices(row)?;
-                let ask = |choice: String| {
-                    request(format!("{prefix}{text}"), format!("{delimiter}{choice}"))
-                };
-                Ok(choices.into_iter().map(ask).collect())
-            }
-            (OutputType::MultipleChoice, Question::Choice(_)) => {
-                let continuation = format!("{delimiter}{}", self.turn.answer_text(row)?);
-                let choices = self.turn.choices(row)?;
-                Ok(choices
-                    .into_iter()
-                    .map(|choice| request(format!("{prefix}{choice}"), continuation.clone()))
-                    .collect())
-            }
-        }
     }
 }
 
@@ -151,25 +172,30 @@ impl fmt::Debug for Task {
     }
 }
 
-fn evaluated_documents(spec: &TaskSpec, source: &DataSource) -> Result<Split, TaskError> {
-    let error = |message| TaskError::Task {
+fn pipelines(spec: &TaskSpec) -> Result<Vec<Pipeline>, TaskError> {
+    let by_default = [PipelineSpec::take_first()];
+    let specs = spec.filter_list.as_deref().unwrap_or(&by_default);
+    specs
+        .iter()
+        .map(|pipeline| Pipeline::compile(pipeline, &spec.task))
+        .collect()
+}
+
+/// Refuses what the format knows and no model here answers.
+fn refuse(spec: &TaskSpec) -> Result<(), TaskError> {
+    let what = if spec.python_class.is_some() {
+        "`class`: a task that is all Python"
+    } else if spec.doc_to_image.is_some() || spec.doc_to_audio.is_some() {
+        "`doc_to_image` and `doc_to_audio`: models here read text alone, and this"
+    } else if spec.unsafe_code {
+        "`unsafe_code: true`: running code that a model wrote"
+    } else if matches!(spec.fewshot_config.sampler, Sampler::Python(_)) {
+        "`fewshot_config.sampler`: a sampler in Python"
+    } else {
+        return Ok(());
+    };
+    Err(TaskError::Task {
         task: spec.task.clone(),
-        message,
-    };
-    let Some(split) = spec.evaluated_split() else {
-        return Err(error("the task names no split".to_owned()));
-    };
-    let loaded = source
-        .load(&spec.dataset(), split)
-        .map_err(|source| TaskError::Data {
-            task: spec.task.clone(),
-            source: Box::new(source),
-        })?;
-    if loaded.documents.is_empty() {
-        return Err(error(format!(
-            "split `{split}` of `{}` has no documents",
-            spec.dataset_path
-        )));
-    }
-    Ok(loaded)
+        message: format!("{what} is not supported"),
+    })
 }

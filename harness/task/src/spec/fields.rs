@@ -4,9 +4,16 @@ use harness_data::DataFiles;
 use serde_json::{Map, Value};
 
 use super::FieldSource;
-
+use super::function::function;
 use crate::TaskError;
+use crate::native::Slot;
 use crate::yaml::{Mapping, Node, NodeValue};
+
+/// The error of a value that is wrong for a reason of its own.
+pub(super) fn invalid(node: &Node, message: String) -> TaskError {
+    let at = node.at.clone();
+    TaskError::Yaml { at, message }
+}
 
 /// The value of a key, unless it is absent or null.
 pub(super) fn present<'a>(mapping: &'a Mapping, key: &str) -> Option<&'a Node> {
@@ -34,13 +41,11 @@ pub(super) fn flag(mapping: &Mapping, key: &str) -> Result<Option<bool>, TaskErr
 pub(super) fn count(mapping: &Mapping, key: &str) -> Result<Option<usize>, TaskError> {
     let read = |node: &Node| match node.to_json().as_u64() {
         Some(count) => Ok(count as usize),
-        None => Err(TaskError::Yaml {
-            at: node.at.clone(),
-            message: format!(
-                "`{key}` takes a whole number from 0, not {}",
-                node.to_json()
-            ),
-        }),
+        None => {
+            let given = node.to_json();
+            let message = format!("`{key}` takes a whole number from 0, not {given}");
+            Err(invalid(node, message))
+        }
     };
     present(mapping, key).map(read).transpose()
 }
@@ -58,12 +63,16 @@ pub(super) fn json_map(
 }
 
 /// One of several names.
-pub(super) fn one_of<T: Copy>(node: &Node, key: &str, names: &[(&str, T)]) -> Result<T, TaskError> {
+pub(super) fn one_of<T: Clone>(
+    node: &Node,
+    key: &str,
+    names: &[(&str, T)],
+) -> Result<T, TaskError> {
     let Some(name) = node.as_str() else {
         return Err(node.wrong_type(key, "text"));
     };
     if let Some((_, value)) = names.iter().find(|(known, _)| *known == name) {
-        return Ok(*value);
+        return Ok(value.clone());
     }
     let known: Vec<&str> = names.iter().map(|(known, _)| *known).collect();
     let hint = harness_spelling::hint(name, known.iter().copied());
@@ -71,27 +80,44 @@ pub(super) fn one_of<T: Copy>(node: &Node, key: &str, names: &[(&str, T)]) -> Re
         "`{key}` has no value `{name}`{hint}; it takes {}",
         known.join(", ")
     );
-    Err(TaskError::Yaml {
-        at: node.at.clone(),
-        message,
-    })
+    Err(invalid(node, message))
+}
+
+/// The items of a list that must not be empty.
+pub(super) fn list<'a>(node: &'a Node, key: &str, of: &str) -> Result<&'a [Node], TaskError> {
+    match &node.value {
+        NodeValue::Sequence(items) if !items.is_empty() => Ok(items),
+        NodeValue::Sequence(_) => {
+            let message = format!("{key} is empty: leave the key out for the default");
+            Err(invalid(node, message))
+        }
+        _ => Err(node.wrong_type(key, &format!("a list of {of}"))),
+    }
 }
 
 /// A `doc_to_text`, `doc_to_target` or `doc_to_choice`; the choices of a map are its values.
 pub(super) fn source(mapping: &Mapping, key: &str) -> Result<Option<FieldSource>, TaskError> {
-    let read = |node: &Node| match (&node.value, node.to_json()) {
-        (_, Value::String(text)) => Ok(FieldSource::Text(text)),
-        (_, Value::Number(number)) if key != "doc_to_choice" => match number.as_i64() {
+    present(mapping, key)
+        .map(|node| field_source(node, key))
+        .transpose()
+}
+
+fn field_source(node: &Node, key: &str) -> Result<FieldSource, TaskError> {
+    if let Some(function) = function(node, Slot::Field)? {
+        return Ok(FieldSource::Function(function));
+    }
+    match node.to_json() {
+        Value::String(text) => Ok(FieldSource::Text(text)),
+        Value::Number(number) if key != "doc_to_choice" => match number.as_i64() {
             Some(index) => Ok(FieldSource::Index(index)),
             None => Err(node.wrong_type(key, "a whole number")),
         },
-        (_, Value::Array(items)) if key != "doc_to_text" => Ok(FieldSource::List(items)),
-        (_, Value::Object(choices)) if key == "doc_to_choice" => Ok(FieldSource::List(
+        Value::Array(items) if key != "doc_to_text" => Ok(FieldSource::List(items)),
+        Value::Object(choices) if key == "doc_to_choice" => Ok(FieldSource::List(
             choices.into_iter().map(|(_, choice)| choice).collect(),
         )),
         _ => Err(node.wrong_type(key, takes(key))),
-    };
-    present(mapping, key).map(read).transpose()
+    }
 }
 
 fn takes(key: &str) -> &'static str {

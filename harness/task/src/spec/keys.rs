@@ -39,55 +39,61 @@ pub(super) const TASK: Keys = Keys {
         "should_decontaminate",
         "doc_to_decontamination_query",
         "metadata",
+        "class",
+        "custom_dataset",
+        "process_docs",
+        "process_results",
+        "doc_to_image",
+        "doc_to_audio",
+        "generation_kwargs",
+        "filter_list",
+        "gen_prefix",
     ],
-    refused: &[
-        ("class", "; it names Python code"),
-        (
-            "custom_dataset",
-            "; use dataset_path with a local folder or a builder",
-        ),
-        ("process_docs", "; prepare the rows in the data set"),
-        ("doc_to_image", ""),
-        ("doc_to_audio", ""),
-        ("process_results", "; use metric_list"),
-        ("use_prompt", "; write the template into doc_to_text"),
-        ("generation_kwargs", ""),
-        ("filter_list", ""),
-        ("gen_prefix", "; end doc_to_text with the prefix"),
-    ],
+    refused: &[("use_prompt", "; write the template into doc_to_text")],
 };
+
+/// Keys of a task whose values may be, or hold, Python functions.
+pub(super) const WITH_FUNCTIONS: [&str; 13] = [
+    "class",
+    "custom_dataset",
+    "process_docs",
+    "process_results",
+    "doc_to_text",
+    "doc_to_target",
+    "doc_to_choice",
+    "doc_to_image",
+    "doc_to_audio",
+    "metric_list",
+    "filter_list",
+    "fewshot_config",
+    INERT_QUERY,
+];
+
+/// A key that does nothing, upstream either, so that nothing is missing where its function cannot be called.
+pub(super) const INERT_QUERY: &str = "doc_to_decontamination_query";
 
 /// Keys of `fewshot_config`.
 pub(super) const FEWSHOT: Keys = Keys {
     read: &[
         "sampler",
         "split",
+        "process_docs",
+        "fewshot_indices",
         "samples",
         "doc_to_text",
         "doc_to_choice",
         "doc_to_target",
+        "gen_prefix",
         "fewshot_delimiter",
         "target_delimiter",
     ],
-    refused: &[
-        ("process_docs", "; prepare the rows in the data set"),
-        ("fewshot_indices", "; write the examples into samples"),
-        ("gen_prefix", "; end doc_to_text with the prefix"),
-    ],
+    refused: &[],
 };
 
-/// Keys of an item of `metric_list`.
-pub(super) const METRIC: Keys = Keys {
-    read: &["metric", "aggregation", "higher_is_better"],
-    refused: &[
-        ("hf_evaluate", "; only built-in metrics are computed"),
-        ("ignore_case", ""),
-        ("ignore_punctuation", ""),
-        ("ignore_numbers", ""),
-        ("regexes_to_ignore", ""),
-        ("average", ""),
-        ("k", ""),
-    ],
+/// Keys of a filter pipeline.
+pub(super) const PIPELINE: Keys = Keys {
+    read: &["name", "filter"],
+    refused: &[],
 };
 
 /// Keys of `dataset_kwargs`; `trust_remote_code` is dropped upstream too, as data set scripts no longer run.

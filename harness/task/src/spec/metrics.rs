@@ -1,69 +1,24 @@
-//! `metric_list`: names to metrics; refuses metrics that do not exist, are not implemented, or do not fit the output
-//! type.
+//! `metric_list`: names to metrics; refuses metrics that do not exist, or do not fit the output type.
 
-use super::fields::{flag, one_of, present, text};
-use super::{Aggregation, Metric, MetricSpec, OutputType, keys};
+use serde_json::{Map, Value};
 
+use super::fields::{flag, invalid, list, one_of, present};
+use super::function::python;
+use super::metric::AGGREGATIONS;
+use super::{Aggregation, Metric, MetricFunction, MetricSpec, OutputType};
 use crate::TaskError;
 use crate::yaml::{Mapping, Node, NodeValue};
 
-const METRICS: [Metric; 4] = [
-    Metric::Acc,
-    Metric::AccNorm,
-    Metric::AccBytes,
-    Metric::Perplexity,
+/// The keys of an item that are no options of the metric.
+const OWN_KEYS: [&str; 4] = ["metric", "aggregation", "higher_is_better", "hf_evaluate"];
+
+/// The options of `exact_match`, the only metric that takes any.
+const EXACT_MATCH_OPTIONS: [&str; 4] = [
+    "ignore_case",
+    "ignore_punctuation",
+    "ignore_numbers",
+    "regexes_to_ignore",
 ];
-
-/// lm-eval's metrics that are not implemented.
-const REFUSED_METRICS: [&str; 14] = [
-    "acc_mutual_info",
-    "exact_match",
-    "likelihood",
-    "word_perplexity",
-    "byte_perplexity",
-    "bits_per_byte",
-    "brier_score",
-    "mcc",
-    "f1",
-    "bleu",
-    "chrf",
-    "ter",
-    "acc_all",
-    "bypass",
-];
-
-impl OutputType {
-    /// Metrics that its responses allow.
-    fn metrics(self) -> &'static [Metric] {
-        match self {
-            Self::MultipleChoice => &[Metric::Acc, Metric::AccNorm, Metric::AccBytes],
-            Self::Loglikelihood => &[Metric::Perplexity, Metric::Acc],
-        }
-    }
-
-    /// Metrics of a task that names none.
-    fn default_metrics(self) -> [Metric; 2] {
-        match self {
-            Self::MultipleChoice => [Metric::Acc, Metric::AccNorm],
-            Self::Loglikelihood => [Metric::Perplexity, Metric::Acc],
-        }
-    }
-}
-
-impl Metric {
-    fn with_defaults(self) -> MetricSpec {
-        let aggregation = if self == Self::Perplexity {
-            Aggregation::Perplexity
-        } else {
-            Aggregation::Mean
-        };
-        MetricSpec {
-            metric: self,
-            aggregation,
-            higher_is_better: self != Self::Perplexity,
-        }
-    }
-}
 
 /// Reads `metric_list`, or gives the output type's default.
 pub(super) fn metric_list(
@@ -71,97 +26,170 @@ pub(super) fn metric_list(
     output_type: OutputType,
 ) -> Result<Vec<MetricSpec>, TaskError> {
     let Some(node) = present(mapping, "metric_list") else {
-        return Ok(output_type
-            .default_metrics()
-            .map(Metric::with_defaults)
-            .to_vec());
+        let defaults = output_type.default_metrics().iter();
+        return Ok(defaults.map(|metric| by_default(*metric)).collect());
     };
-    let NodeValue::Sequence(items) = &node.value else {
-        return Err(node.wrong_type("metric_list", "a list of maps"));
-    };
-    if items.is_empty() {
-        let message = "metric_list is empty: leave the key out for the default metrics".to_owned();
-        let at = node.at.clone();
-        return Err(TaskError::Yaml { at, message });
-    }
+    // With process_results, names are only those of its values.
+    let processed = present(mapping, "process_results").is_some();
     let mut metrics: Vec<MetricSpec> = Vec::new();
-    for item in items {
-        let metric = metric_spec(item, output_type)?;
-        if metrics.iter().any(|known| known.metric == metric.metric) {
-            let message = format!("metric `{}` is listed twice", metric.metric.name());
-            return Err(TaskError::Yaml {
-                at: item.at.clone(),
-                message,
-            });
+    for item in list(node, "metric_list", "maps")? {
+        let metric = metric_spec(item, output_type, processed)?;
+        if metrics.iter().any(|known| known.name == metric.name) {
+            return Err(invalid(
+                item,
+                format!("metric `{}` is listed twice", metric.name),
+            ));
         }
         metrics.push(metric);
     }
     Ok(metrics)
 }
 
-fn metric_spec(item: &Node, output_type: OutputType) -> Result<MetricSpec, TaskError> {
+fn by_default(metric: Metric) -> MetricSpec {
+    let given = [("metric".to_owned(), Value::from(metric.name()))];
+    MetricSpec {
+        name: metric.name().to_owned(),
+        function: MetricFunction::Known(metric),
+        aggregation: metric.default_aggregation(),
+        higher_is_better: metric.higher_is_better(),
+        options: Map::new(),
+        given: given.into_iter().collect(),
+    }
+}
+
+fn metric_spec(
+    item: &Node,
+    output_type: OutputType,
+    processed: bool,
+) -> Result<MetricSpec, TaskError> {
     let NodeValue::Mapping(mapping) = &item.value else {
         return Err(item.wrong_type("metric_list", "maps with the key `metric`"));
     };
-    keys::check(mapping, &keys::METRIC)?;
-    let name = text(mapping, "metric")?.ok_or_else(|| {
-        let message = "an item of metric_list needs the key `metric`".to_owned();
-        TaskError::Yaml {
-            at: item.at.clone(),
-            message,
-        }
-    })?;
-    let metric = known_metric(&name, item)?;
-    if !output_type.metrics().contains(&metric) {
-        let fitting: Vec<&str> = output_type
-            .metrics()
-            .iter()
-            .map(|metric| metric.name())
-            .collect();
-        let message = format!(
-            "metric `{name}` does not fit the output_type, which has {}",
-            fitting.join(", ")
-        );
-        return Err(TaskError::Yaml {
-            at: item.at.clone(),
-            message,
-        });
-    }
-    let mut spec = metric.with_defaults();
-    if let Some(node) = present(mapping, "aggregation") {
-        let names = [
-            ("mean", Aggregation::Mean),
-            ("perplexity", Aggregation::Perplexity),
-        ];
-        spec.aggregation = one_of(node, "aggregation", &names)?;
-    }
-    if let Some(higher_is_better) = flag(mapping, "higher_is_better")? {
-        spec.higher_is_better = higher_is_better;
-    }
+    let (name, function) = metric_function(item, mapping, output_type, processed)?;
+    let known = Metric::named(&name);
+    let spec = MetricSpec {
+        aggregation: aggregation(item, mapping, &name, known)?,
+        higher_is_better: flag(mapping, "higher_is_better")?
+            .unwrap_or_else(|| known.is_none_or(Metric::higher_is_better)),
+        options: options(mapping),
+        given: match item.to_json() {
+            Value::Object(given) => given,
+            _ => Map::new(),
+        },
+        name,
+        function,
+    };
+    refuse_evaluate(item, mapping, output_type, &spec)?;
+    refuse_options(item, &spec)?;
     Ok(spec)
 }
 
+fn metric_function(
+    item: &Node,
+    mapping: &Mapping,
+    output_type: OutputType,
+    processed: bool,
+) -> Result<(String, MetricFunction), TaskError> {
+    let Some(node) = present(mapping, "metric") else {
+        let message = "an item of metric_list needs the key `metric`".to_owned();
+        return Err(invalid(item, message));
+    };
+    if let Some(function) = python(node) {
+        let name = function.own_name().to_owned();
+        return Ok((name, MetricFunction::Python(function)));
+    }
+    let Some(name) = node.as_str() else {
+        return Err(node.wrong_type("metric", "the name of a metric"));
+    };
+    if processed {
+        return Ok((name.to_owned(), MetricFunction::ProcessResults));
+    }
+    let metric = known_metric(name, item)?;
+    if metric.fits(output_type) {
+        return Ok((name.to_owned(), MetricFunction::Known(metric)));
+    }
+    let fitting = output_type.metric_names().join(", ");
+    let message = format!("metric `{name}` does not fit the output_type, which has {fitting}");
+    Err(invalid(item, message))
+}
+
 fn known_metric(name: &str, item: &Node) -> Result<Metric, TaskError> {
-    if let Some(metric) = METRICS.into_iter().find(|metric| metric.name() == name) {
+    if let Some(metric) = Metric::named(name) {
         return Ok(metric);
     }
-    let at = item.at.clone();
-    if REFUSED_METRICS.contains(&name) {
+    if matches!(name, "likelihood" | "acc_all") {
         return Err(TaskError::Unsupported {
-            at,
+            at: item.at.clone(),
             what: format!("metric `{name}`"),
-            instead: "",
+            instead: "; upstream cannot aggregate it",
         });
     }
-    let hint = harness_spelling::hint(
-        name,
-        METRICS
-            .iter()
-            .map(|metric| metric.name())
-            .chain(REFUSED_METRICS),
-    );
-    Err(TaskError::Yaml {
-        at,
-        message: format!("unknown metric `{name}`{hint}"),
-    })
+    let hint = harness_spelling::hint(name, Metric::names());
+    Err(invalid(item, format!("unknown metric `{name}`{hint}")))
+}
+
+fn aggregation(
+    item: &Node,
+    mapping: &Mapping,
+    name: &str,
+    known: Option<Metric>,
+) -> Result<Aggregation, TaskError> {
+    match (present(mapping, "aggregation"), known) {
+        (Some(node), _) => match python(node) {
+            Some(function) => Ok(Aggregation::Python(function)),
+            None => one_of(node, "aggregation", &AGGREGATIONS),
+        },
+        (None, Some(metric)) => Ok(metric.default_aggregation()),
+        (None, None) => {
+            let message = format!(
+                "metric `{name}` has no aggregation of its own: name one with the key `aggregation`"
+            );
+            Err(invalid(item, message))
+        }
+    }
+}
+
+fn options(mapping: &Mapping) -> Map<String, Value> {
+    let others = mapping.iter().filter(|(key, ..)| !OWN_KEYS.contains(key));
+    others
+        .map(|(key, _, node)| (key.to_owned(), node.to_json()))
+        .collect()
+}
+
+/// Refuses metrics of the `evaluate` package, of which only `exact_match` is the same as the metric here. Only generated
+/// text ever reaches them upstream.
+fn refuse_evaluate(
+    item: &Node,
+    mapping: &Mapping,
+    output_type: OutputType,
+    spec: &MetricSpec,
+) -> Result<(), TaskError> {
+    let other =
+        matches!(spec.function, MetricFunction::Known(metric) if metric != Metric::ExactMatch);
+    if other
+        && output_type == OutputType::GenerateUntil
+        && flag(mapping, "hf_evaluate")? == Some(true)
+    {
+        return Err(TaskError::Unsupported {
+            at: item.at.clone(),
+            what: format!("`hf_evaluate` of metric `{}`", spec.name),
+            instead: "; leave it out for the built-in metric",
+        });
+    }
+    Ok(())
+}
+
+/// Refuses options that `exact_match` lacks, and misspelt keys. Other metrics pass over their options, as upstream.
+fn refuse_options(item: &Node, spec: &MetricSpec) -> Result<(), TaskError> {
+    let exact_match = spec.function == MetricFunction::Known(Metric::ExactMatch);
+    for key in spec.options.keys() {
+        let known = OWN_KEYS.into_iter().chain(EXACT_MATCH_OPTIONS);
+        let hint = harness_spelling::hint(key, known);
+        let unknown = exact_match || !hint.is_empty();
+        if unknown && !EXACT_MATCH_OPTIONS.contains(&key.as_str()) {
+            let message = format!("metric `{}` has no option `{key}`{hint}", spec.name);
+            return Err(invalid(item, message));
+        }
+    }
+    Ok(())
 }

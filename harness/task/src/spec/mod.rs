@@ -1,11 +1,15 @@
 //! A task as its YAML says it, typed and with every default filled in; serializes to the form of lm-eval's results
 //! `configs`. Holds no data and renders nothing.
 
+mod fewshot;
 mod fields;
+mod filters;
+mod function;
+mod generation;
 mod keys;
+mod metric;
 mod metrics;
 mod parse;
-mod serialize;
 
 use std::path::PathBuf;
 
@@ -13,6 +17,11 @@ use harness_data::{DataFiles, DatasetRef};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use fewshot::{FewshotSpec, Sampler, Samples};
+pub use filters::{FilterFunction, FilterSpec, PipelineSpec};
+pub use function::{Function, NativeFunction, PythonFunction, PythonHook};
+pub use generation::Generation;
+pub use metric::{Aggregation, Metric, MetricFunction, MetricSpec};
 pub(crate) use parse::task_spec;
 
 /// What the requests of a task ask for.
@@ -23,6 +32,10 @@ pub enum OutputType {
     MultipleChoice,
     /// The log-likelihood of the target.
     Loglikelihood,
+    /// The log-likelihood of a whole text, without a prompt.
+    LoglikelihoodRolling,
+    /// Text.
+    GenerateUntil,
 }
 
 /// A `doc_to_*` value as written.
@@ -35,72 +48,8 @@ pub enum FieldSource {
     Index(i64),
     /// Literal choices or targets.
     List(Vec<Value>),
-}
-
-/// How few-shot examples are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sampler {
-    /// Drawn anew for every document by Python's `random.sample`.
-    Default,
-    /// The first ones of the pool.
-    FirstN,
-}
-
-/// `fewshot_config`, with what it inherits from the task filled in.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FewshotSpec {
-    /// How examples are drawn.
-    pub sampler: Sampler,
-    /// Split of the pool.
-    pub split: Option<String>,
-    /// A pool written into the YAML; `split` wins over it.
-    pub samples: Option<Vec<Map<String, Value>>>,
-    /// Prompt of an example.
-    pub doc_to_text: FieldSource,
-    /// Choices of an example.
-    pub doc_to_choice: Option<FieldSource>,
-    /// Answer of an example.
-    pub doc_to_target: FieldSource,
-    /// Between examples.
-    pub fewshot_delimiter: String,
-    /// Between an example's question and answer.
-    pub target_delimiter: String,
-}
-
-/// A metric this crate can compute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// Whether the most probable choice (or the greedy continuation) is the target.
-    Acc,
-    /// As `Acc`, with log-likelihoods per Unicode code point of the bare choice.
-    AccNorm,
-    /// As `Acc`, with log-likelihoods per UTF-8 byte of the bare choice.
-    AccBytes,
-    /// exp of the mean negative log-likelihood per document.
-    Perplexity,
-}
-
-/// How a metric's per-document values become one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Aggregation {
-    /// Arithmetic mean.
-    Mean,
-    /// exp of the negated mean.
-    Perplexity,
-}
-
-/// One item of `metric_list`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct MetricSpec {
-    /// What is computed per document.
-    pub metric: Metric,
-    /// What is computed over documents.
-    pub aggregation: Aggregation,
-    /// Whether more is better.
-    pub higher_is_better: bool,
+    /// A function of the document.
+    Function(Function),
 }
 
 /// A task YAML, typed; see [`crate::TaskLibrary::resolve`].
@@ -131,15 +80,33 @@ pub struct TaskSpec {
     /// Name of the split that few-shot examples come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fewshot_split: Option<String>,
+    /// A Python class that is the whole task; refused when the task is loaded.
+    #[serde(rename = "class", skip_serializing_if = "Option::is_none")]
+    pub python_class: Option<PythonFunction>,
+    /// A Python function that gives the data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_dataset: Option<PythonFunction>,
+    /// What is done to the rows of every split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process_docs: Option<Function>,
     /// The question.
     pub doc_to_text: FieldSource,
     /// The gold answer.
     pub doc_to_target: FieldSource,
-    /// Always false: code is never run.
+    /// Pictures; refused when the task is loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doc_to_image: Option<Value>,
+    /// Sounds; refused when the task is loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doc_to_audio: Option<Value>,
+    /// Whether scoring runs code that the model wrote; refused when the task is loaded.
     pub unsafe_code: bool,
     /// The choices.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doc_to_choice: Option<FieldSource>,
+    /// What takes the place of the metrics' own computation: a document's values from its responses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process_results: Option<Function>,
     /// Text before the first example or question: a column name or a template.
     pub description: String,
     /// Between question and answer.
@@ -155,18 +122,30 @@ pub struct TaskSpec {
     pub metric_list: Vec<MetricSpec>,
     /// What is asked of the model.
     pub output_type: OutputType,
-    /// Always 1.
+    /// How text is generated, with lm-eval's defaults; see [`Generation::from_kwargs`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation_kwargs: Option<Map<String, Value>>,
+    /// How often each request is asked.
     pub repeats: usize,
+    /// What is done to responses before they are scored, each pipeline with scores of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter_list: Option<Vec<PipelineSpec>>,
     /// Inert, as upstream.
     pub should_decontaminate: bool,
     /// Inert, as upstream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doc_to_decontamination_query: Option<Value>,
+    /// Start of the answer, which the model goes on from: a column or a template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gen_prefix: Option<String>,
     /// Free; `version` and `config_source` are read.
     pub metadata: Map<String, Value>,
     /// `dataset_kwargs.data_files`, typed.
     #[serde(skip)]
     pub data_files: Option<DataFiles>,
+    /// Every Python function of the task; without a bridge to Python such a task cannot be loaded.
+    #[serde(skip)]
+    pub python_hooks: Vec<PythonHook>,
     /// The YAML file, which relative data files are relative to and which errors name.
     #[serde(skip)]
     pub file: PathBuf,
@@ -203,17 +182,5 @@ impl TaskSpec {
     /// `metadata.version`.
     pub fn version(&self) -> Option<&Value> {
         self.metadata.get("version")
-    }
-}
-
-impl Metric {
-    /// The name in `metric_list` and in results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Acc => "acc",
-            Self::AccNorm => "acc_norm",
-            Self::AccBytes => "acc_bytes",
-            Self::Perplexity => "perplexity",
-        }
     }
 }

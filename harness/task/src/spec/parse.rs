@@ -4,128 +4,145 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::fields::{count, data_files, flag, json_map, one_of, present, source, text};
-use super::{FewshotSpec, FieldSource, OutputType, Sampler, TaskSpec, keys, metrics};
+use super::fewshot::document_function;
+use super::fields::{count, data_files, flag, invalid, json_map, one_of, present, source, text};
+use super::filters::filter_list;
+use super::function::{Function, PythonFunction, PythonHook, function, python, python_hooks};
+use super::{FewshotSpec, FieldSource, OutputType, Sampler, TaskSpec, generation, keys, metrics};
 use crate::TaskError;
+use crate::native::Slot;
 use crate::yaml::{Mapping, Node, NodeValue, Position};
 
-/// Types the map of one task, includes already merged; `file` is the YAML file that was asked for.
+/// Types the map of one task, includes already merged; `file` is the YAML file that was asked for. Python functions are
+/// kept as data.
 ///
 /// # Errors
-/// On unknown keys, wrong types, missing keys, Python hooks, and everything that is not implemented.
+/// On unknown keys, wrong types, missing keys, and everything that is not implemented.
 pub(crate) fn task_spec(mapping: &Mapping, file: &Path) -> Result<TaskSpec, TaskError> {
-    let task = required(mapping, file, "task", text)?;
-    refuse_tags(mapping, &task)?;
+    let python_hooks = task_hooks(mapping)?;
     keys::check(mapping, &keys::TASK)?;
-    refuse_values(mapping)?;
-    let output_type = output_type(mapping, file)?;
-    let own = Turn::of_task(mapping, file)?;
-    let fewshot_split = text(mapping, "fewshot_split")?;
+    let python_class = python_function(mapping, "class")?;
+    let custom_dataset = python_function(mapping, "custom_dataset")?;
+    let reader = Reader {
+        mapping,
+        file,
+        // A class brings its own data and prompts, a function its own data.
+        needs_prompts: python_class.is_none(),
+        needs_data: python_class.is_none() && custom_dataset.is_none(),
+    };
+    let output_type = output_type(mapping)?;
+    let doc_to_text = reader.field("doc_to_text")?;
+    let doc_to_target = reader.field("doc_to_target")?;
+    let doc_to_choice = source(mapping, "doc_to_choice")?;
+    let fewshot_config = reader.fewshot(&doc_to_text, &doc_to_target, doc_to_choice.as_ref())?;
     let spec = TaskSpec {
+        task: required(mapping, file, "task", text)?,
         task_alias: text(mapping, "task_alias")?,
-        dataset_path: required(mapping, file, "dataset_path", text)?,
+        dataset_path: reader.dataset_path()?,
         dataset_name: text(mapping, "dataset_name")?,
         dataset_kwargs: json_map(mapping, "dataset_kwargs")?,
         training_split: text(mapping, "training_split")?,
         validation_split: text(mapping, "validation_split")?,
         test_split: text(mapping, "test_split")?,
-        unsafe_code: false,
+        fewshot_split: text(mapping, "fewshot_split")?,
+        process_docs: document_function(mapping, "process_docs")?,
+        doc_to_image: present(mapping, "doc_to_image").map(Node::to_json),
+        doc_to_audio: present(mapping, "doc_to_audio").map(Node::to_json),
+        unsafe_code: flag(mapping, "unsafe_code")?.unwrap_or(false),
+        process_results: results_function(mapping)?,
         description: text(mapping, "description")?.unwrap_or_default(),
-        fewshot_config: fewshot_spec(mapping, &own, fewshot_split.as_ref())?,
-        fewshot_split,
+        target_delimiter: reader.target_delimiter()?,
+        fewshot_delimiter: reader.fewshot_delimiter()?,
         num_fewshot: count(mapping, "num_fewshot")?,
         metric_list: metrics::metric_list(mapping, output_type)?,
-        output_type,
-        repeats: 1,
+        generation_kwargs: reader.generation_kwargs(output_type)?,
+        repeats: repeats(mapping)?,
+        filter_list: present(mapping, "filter_list")
+            .map(filter_list)
+            .transpose()?,
         should_decontaminate: flag(mapping, "should_decontaminate")?.unwrap_or(false),
-        doc_to_decontamination_query: present(mapping, "doc_to_decontamination_query")
-            .map(Node::to_json),
+        doc_to_decontamination_query: present(mapping, keys::INERT_QUERY).map(Node::to_json),
+        gen_prefix: text(mapping, "gen_prefix")?,
         metadata: metadata(mapping, file)?,
         data_files: dataset_files(mapping)?,
         file: file.to_owned(),
-        doc_to_text: own.doc_to_text,
-        doc_to_target: own.doc_to_target,
-        doc_to_choice: own.doc_to_choice,
-        target_delimiter: own.target_delimiter,
-        fewshot_delimiter: own.fewshot_delimiter,
-        task,
+        python_hooks,
+        python_class,
+        custom_dataset,
+        output_type,
+        doc_to_text,
+        doc_to_target,
+        doc_to_choice,
+        fewshot_config,
     };
     require_consistent(&spec, file)?;
     Ok(spec)
 }
 
-/// What a task and its few-shot examples both have.
-struct Turn {
-    doc_to_text: FieldSource,
-    doc_to_target: FieldSource,
-    doc_to_choice: Option<FieldSource>,
-    target_delimiter: String,
-    fewshot_delimiter: String,
+/// The keys that a task must have, unless Python brings what they say.
+struct Reader<'a> {
+    mapping: &'a Mapping,
+    file: &'a Path,
+    needs_prompts: bool,
+    needs_data: bool,
 }
 
-impl Turn {
-    fn of_task(mapping: &Mapping, file: &Path) -> Result<Self, TaskError> {
-        Ok(Self {
-            doc_to_text: required(mapping, file, "doc_to_text", source)?,
-            doc_to_target: required(mapping, file, "doc_to_target", source)?,
-            doc_to_choice: source(mapping, "doc_to_choice")?,
-            target_delimiter: text(mapping, "target_delimiter")?.unwrap_or_else(|| " ".to_owned()),
-            fewshot_delimiter: text(mapping, "fewshot_delimiter")?
-                .unwrap_or_else(|| "\n\n".to_owned()),
-        })
+impl Reader<'_> {
+    fn field(&self, key: &str) -> Result<FieldSource, TaskError> {
+        if self.needs_prompts {
+            return required(self.mapping, self.file, key, source);
+        }
+        Ok(source(self.mapping, key)?.unwrap_or(FieldSource::Text(String::new())))
     }
-}
 
-fn fewshot_spec(
-    mapping: &Mapping,
-    own: &Turn,
-    split: Option<&String>,
-) -> Result<FewshotSpec, TaskError> {
-    let empty = Mapping::default();
-    let config = match present(mapping, "fewshot_config") {
-        None => &empty,
-        Some(Node {
-            value: NodeValue::Mapping(config),
-            ..
-        }) => config,
-        Some(node) => return Err(node.wrong_type("fewshot_config", "a map")),
-    };
-    keys::check(config, &keys::FEWSHOT)?;
-    let sampler = match present(config, "sampler") {
-        Some(node) => one_of(
-            node,
-            "sampler",
-            &[("default", Sampler::Default), ("first_n", Sampler::FirstN)],
-        )?,
-        None => Sampler::Default,
-    };
-    Ok(FewshotSpec {
-        sampler,
-        split: text(config, "split")?.or_else(|| split.cloned()),
-        samples: samples(config)?,
-        doc_to_text: source(config, "doc_to_text")?.unwrap_or_else(|| own.doc_to_text.clone()),
-        doc_to_choice: source(config, "doc_to_choice")?.or_else(|| own.doc_to_choice.clone()),
-        doc_to_target: source(config, "doc_to_target")?
-            .unwrap_or_else(|| own.doc_to_target.clone()),
-        fewshot_delimiter: text(config, "fewshot_delimiter")?
-            .unwrap_or_else(|| own.fewshot_delimiter.clone()),
-        target_delimiter: text(config, "target_delimiter")?
-            .unwrap_or_else(|| own.target_delimiter.clone()),
-    })
-}
+    fn dataset_path(&self) -> Result<String, TaskError> {
+        if self.needs_data {
+            return required(self.mapping, self.file, "dataset_path", text);
+        }
+        Ok(text(self.mapping, "dataset_path")?.unwrap_or_default())
+    }
 
-fn samples(config: &Mapping) -> Result<Option<Vec<Map<String, Value>>>, TaskError> {
-    let read = |node: &Node| {
-        let NodeValue::Sequence(items) = &node.value else {
-            return Err(node.wrong_type("samples", "a list of maps"));
+    fn target_delimiter(&self) -> Result<String, TaskError> {
+        Ok(text(self.mapping, "target_delimiter")?.unwrap_or_else(|| " ".to_owned()))
+    }
+
+    fn fewshot_delimiter(&self) -> Result<String, TaskError> {
+        Ok(text(self.mapping, "fewshot_delimiter")?.unwrap_or_else(|| "\n\n".to_owned()))
+    }
+
+    fn generation_kwargs(
+        &self,
+        output_type: OutputType,
+    ) -> Result<Option<Map<String, Value>>, TaskError> {
+        let given = json_map(self.mapping, "generation_kwargs")?;
+        if given.is_none() && output_type != OutputType::GenerateUntil {
+            return Ok(None);
+        }
+        let delimiter = self.fewshot_delimiter()?;
+        Ok(Some(generation::with_defaults(given, &delimiter)))
+    }
+
+    fn fewshot(
+        &self,
+        doc_to_text: &FieldSource,
+        doc_to_target: &FieldSource,
+        doc_to_choice: Option<&FieldSource>,
+    ) -> Result<FewshotSpec, TaskError> {
+        let inherited = FewshotSpec {
+            sampler: Sampler::Default,
+            split: text(self.mapping, "fewshot_split")?,
+            process_docs: document_function(self.mapping, "process_docs")?,
+            fewshot_indices: None,
+            samples: None,
+            doc_to_text: doc_to_text.clone(),
+            doc_to_target: doc_to_target.clone(),
+            doc_to_choice: doc_to_choice.cloned(),
+            gen_prefix: text(self.mapping, "gen_prefix")?,
+            fewshot_delimiter: self.fewshot_delimiter()?,
+            target_delimiter: self.target_delimiter()?,
         };
-        let sample = |item: &Node| match item.to_json() {
-            Value::Object(sample) => Ok(sample),
-            _ => Err(item.wrong_type("samples", "maps")),
-        };
-        items.iter().map(sample).collect()
-    };
-    present(config, "samples").map(read).transpose()
+        FewshotSpec::read(self.mapping, inherited)
+    }
 }
 
 fn required<T>(
@@ -143,70 +160,52 @@ fn required<T>(
     })
 }
 
-/// Refuses `!function`, and tags that no loader of the format knows.
-fn refuse_tags(mapping: &Mapping, task: &str) -> Result<(), TaskError> {
-    for (key, _, node) in mapping.iter() {
-        let Some(tagged) = node.first_tagged() else {
-            continue;
-        };
-        let at = tagged.at.clone();
-        return Err(match tagged.tag.as_deref().unwrap_or_default() {
-            "!function" => TaskError::PythonHook {
-                at,
-                task: task.to_owned(),
-                key: key.to_owned(),
-                hook: tagged.as_str().unwrap_or_default().to_owned(),
-            },
-            unknown => TaskError::Yaml {
-                at,
-                message: format!("`{key}` has the unknown tag `{unknown}`"),
-            },
-        });
+/// The Python functions of a task; keys that take none refuse them.
+fn task_hooks(mapping: &Mapping) -> Result<Vec<PythonHook>, TaskError> {
+    let mut hooks = python_hooks(mapping)?;
+    if let Some(hook) = hooks
+        .iter()
+        .find(|hook| !keys::WITH_FUNCTIONS.contains(&hook.key.as_str()))
+    {
+        let message = format!("`{}` takes no Python function", hook.key);
+        let at = hook.function.at.clone();
+        return Err(TaskError::Yaml { at, message });
     }
-    Ok(())
+    hooks.retain(|hook| hook.key != keys::INERT_QUERY);
+    Ok(hooks)
 }
 
-/// Values of known keys that ask for what is not implemented.
-fn refuse_values(mapping: &Mapping) -> Result<(), TaskError> {
-    let refuse = |key: &str, instead| match present(mapping, key) {
-        Some(node) => Err(TaskError::Unsupported {
-            at: node.at.clone(),
-            what: format!("`{key}: {}`", node.to_json()),
-            instead,
-        }),
-        None => Ok(()),
-    };
-    if flag(mapping, "unsafe_code")? == Some(true) {
-        refuse("unsafe_code", "; no code is run")?;
-    }
-    if count(mapping, "repeats")?.is_some_and(|repeats| repeats != 1) {
-        refuse("repeats", "")?;
-    }
-    Ok(())
+fn python_function(mapping: &Mapping, key: &str) -> Result<Option<PythonFunction>, TaskError> {
+    let read = |node: &Node| python(node).ok_or_else(|| node.wrong_type(key, "a !function"));
+    present(mapping, key).map(read).transpose()
 }
 
-fn output_type(mapping: &Mapping, file: &Path) -> Result<OutputType, TaskError> {
-    let instead = "; supported are multiple_choice and loglikelihood";
-    let Some(node) = present(mapping, "output_type") else {
-        let what = "`output_type: generate_until` (the default)".to_owned();
-        return Err(TaskError::Unsupported {
-            at: Position::start_of(file),
-            what,
-            instead,
-        });
+fn results_function(mapping: &Mapping) -> Result<Option<Function>, TaskError> {
+    let read = |node: &Node| match function(node, Slot::Results)? {
+        Some(function) => Ok(function),
+        None => Err(node.wrong_type("process_results", "a function: {native: NAME} or !function")),
     };
-    if let Some(name @ ("generate_until" | "loglikelihood_rolling")) = node.as_str() {
-        return Err(TaskError::Unsupported {
-            at: node.at.clone(),
-            what: format!("`output_type: {name}`"),
-            instead,
-        });
+    present(mapping, "process_results").map(read).transpose()
+}
+
+fn repeats(mapping: &Mapping) -> Result<usize, TaskError> {
+    match (count(mapping, "repeats")?, mapping.get("repeats")) {
+        (Some(0), Some(node)) => Err(invalid(node, "`repeats` takes a number from 1".to_owned())),
+        (repeats, _) => Ok(repeats.unwrap_or(1)),
     }
+}
+
+fn output_type(mapping: &Mapping) -> Result<OutputType, TaskError> {
     let names = [
         ("multiple_choice", OutputType::MultipleChoice),
         ("loglikelihood", OutputType::Loglikelihood),
+        ("loglikelihood_rolling", OutputType::LoglikelihoodRolling),
+        ("generate_until", OutputType::GenerateUntil),
     ];
-    one_of(node, "output_type", &names)
+    match present(mapping, "output_type") {
+        Some(node) => one_of(node, "output_type", &names),
+        None => Ok(OutputType::GenerateUntil),
+    }
 }
 
 fn dataset_files(mapping: &Mapping) -> Result<Option<harness_data::DataFiles>, TaskError> {
@@ -232,6 +231,9 @@ fn metadata(mapping: &Mapping, file: &Path) -> Result<Map<String, Value>, TaskEr
 }
 
 fn require_consistent(spec: &TaskSpec, file: &Path) -> Result<(), TaskError> {
+    if spec.python_class.is_some() {
+        return Ok(());
+    }
     let missing = if spec.evaluated_split().is_none() {
         "a split is needed: test_split, validation_split or training_split"
     } else if spec.output_type == OutputType::MultipleChoice && spec.doc_to_choice.is_none() {

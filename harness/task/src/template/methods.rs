@@ -3,10 +3,11 @@
 use minijinja::value::{Kwargs, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 
+use super::python_string::{capitalize, is_space};
 use super::python_text;
 
 /// minijinja's hook for methods of values.
-pub(super) fn call(
+pub(crate) fn call(
     state: &mut State,
     value: &Value,
     method: &str,
@@ -50,11 +51,6 @@ fn of_text(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Er
         _ => return Ok(None),
     };
     Ok(Some(result))
-}
-
-/// Python's white space for `str`: Unicode's, and the four ASCII separators.
-fn is_space(character: char) -> bool {
-    character.is_whitespace() || ('\x1c'..='\x1f').contains(&character)
 }
 
 fn strip<'a>(text: &'a str, method: &str, args: &[Value]) -> Result<&'a str, Error> {
@@ -111,18 +107,6 @@ fn split_at_space(text: &str, limit: usize) -> Vec<&str> {
         }
     }
     parts
-}
-
-/// The first letter in upper case, the rest in lower case: `str.capitalize` lower-cases, which is easy to forget.
-fn capitalize(text: &str) -> String {
-    let mut characters = text.chars();
-    match characters.next() {
-        Some(first) => first
-            .to_uppercase()
-            .chain(characters.as_str().to_lowercase().chars())
-            .collect(),
-        None => String::new(),
-    }
 }
 
 fn list_index(list: &Value, args: &[Value]) -> Result<Value, Error> {

@@ -5,7 +5,9 @@
 mod conformance;
 mod literal;
 mod methods;
+mod python_string;
 mod python_text;
+mod replace;
 
 use std::sync::LazyLock;
 
@@ -16,6 +18,8 @@ use minijinja::{
 };
 
 pub(crate) use literal::parse_literal;
+pub(crate) use methods::call as python_method;
+pub(crate) use python_string::{capitalize, is_space, strip};
 pub use python_text::python_str;
 pub(crate) use python_text::python_text;
 
@@ -32,6 +36,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("string", python_text);
     environment.add_filter("join", methods::join_filter);
     environment.add_filter("list", methods::list_filter);
+    environment.add_filter("regex_replace", replace::regex_replace);
     environment
 });
 

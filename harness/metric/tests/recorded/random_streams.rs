@@ -1,34 +1,9 @@
 //! `PythonRandom` against streams recorded from Python; needs the golden folder, without it nothing is checked.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    clippy::float_cmp,
-    reason = "a test: panics are failures, skips are said aloud, recorded numbers are exact"
-)]
-
-use std::path::PathBuf;
-
 use harness_metric::PythonRandom;
 use serde_json::Value;
 
-fn recorded() -> Option<Value> {
-    let folder = std::env::var_os("HARNESS_GOLDEN").map_or_else(
-        || {
-            PathBuf::from(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/../../../shared/golden"
-            ))
-        },
-        PathBuf::from,
-    );
-    let path = folder.join("python/random_streams.json");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("SKIPPED: no {} (set HARNESS_GOLDEN)", path.display());
-        return None;
-    };
-    Some(serde_json::from_str(&text).unwrap())
-}
+use crate::golden::recorded;
 
 fn number(case: &Value, key: &str) -> usize {
     case[key]
@@ -47,7 +22,9 @@ fn indices(value: &Value) -> Vec<usize> {
 
 /// Runs `check` on the cases of one section, with a generator of the case's seed.
 fn for_each_case(section: &str, mut check: impl FnMut(&Value, &mut PythonRandom)) {
-    let Some(recorded) = recorded() else { return };
+    let Some(recorded) = recorded("python/random_streams.json") else {
+        return;
+    };
     let mut checked = 0;
     for case in recorded[section].as_array().unwrap() {
         // Negative and huge seeds are outside what the harness accepts.
