@@ -1,14 +1,16 @@
 //! One task, one model: requests out, responses in, scores. The same path for `eval` and for every experiment.
 
 use harness_engine::{EngineError, Progress, Scorer};
-use harness_task::{DocumentRequests, Request, RequestOptions, Sample, Task, TaskResult};
+use harness_task::{
+    DocumentRequests, Request, RequestOptions, Sample, Task, TaskResult, TaskScores,
+};
 
 use crate::error::{BenchError, Result};
 
 /// A scored task.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
-    /// Every document with its requests, responses and metrics.
+    /// Every document with its requests, responses and metrics, one filter pipeline after the other.
     pub samples: Vec<Sample>,
     /// The metrics over all documents.
     pub result: TaskResult,
@@ -29,26 +31,11 @@ pub fn evaluate(
         .iter()
         .flat_map(|document| document.requests.clone())
         .collect();
-    let mut responses = scorer
+    let responses = scorer
         .answer(&requests, progress)
-        .map_err(|error| name_document(error, task, &documents))?
-        .into_iter();
-    let score = |document: &DocumentRequests| {
-        let own: Vec<_> = responses.by_ref().take(document.requests.len()).collect();
-        Ok(task.sample(document, &own)?)
-    };
-    let samples = documents
-        .iter()
-        .map(score)
-        .collect::<Result<Vec<Sample>>>()?;
-    let metrics: Vec<_> = samples
-        .iter()
-        .map(|sample| sample.metrics.clone())
-        .collect();
-    Ok(Evaluation {
-        result: task.aggregate(&metrics)?,
-        samples,
-    })
+        .map_err(|error| name_document(error, task, &documents))?;
+    let TaskScores { samples, result } = task.score(&documents, &responses)?;
+    Ok(Evaluation { samples, result })
 }
 
 /// Says which document a request belongs to that cannot be answered.

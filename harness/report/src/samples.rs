@@ -1,4 +1,5 @@
-//! Per-document records as lm-eval writes them to `samples_<task>_<time>.jsonl`: one line a document.
+//! Per-document records as lm-eval writes them to `samples_<task>_<time>.jsonl`: one line a document and filter
+//! pipeline.
 
 use harness_bench::sha256_hex;
 use harness_task::{Request, Response, Sample, python_str};
@@ -13,15 +14,26 @@ pub fn samples_jsonl(samples: &[Sample]) -> String {
 }
 
 fn line(sample: &Sample) -> Value {
-    let responses: Vec<Value> = sample.responses.iter().map(response).collect();
+    let of_request = |repeats: &Vec<Response>| -> Value {
+        repeats
+            .iter()
+            .map(|response| leaves_as_text(&response.to_value()))
+            .collect()
+    };
+    let responses: Vec<Value> = sample.responses.iter().map(of_request).collect();
+    let filtered: Vec<Value> = sample
+        .filtered_responses
+        .iter()
+        .map(leaves_as_text)
+        .collect();
     let [doc_hash, prompt_hash, target_hash] = document_hashes(sample);
     let mut line = json!({
         "doc_id": sample.doc_id,
         "doc": sample.document,
         "target": python_str(&sample.target),
         "arguments": arguments(&sample.requests),
-        "resps": responses.iter().map(|response| json!([response])).collect::<Vec<_>>(),
-        "filtered_resps": responses,
+        "resps": responses,
+        "filtered_resps": filtered,
         "filter": sample.filter,
         "metrics": sample.metrics.iter().map(|metric| &metric.name).collect::<Vec<_>>(),
         "doc_hash": doc_hash,
@@ -29,18 +41,19 @@ fn line(sample: &Sample) -> Value {
         "target_hash": target_hash,
     });
     for metric in &sample.metrics {
-        line[&metric.name] = metric.value.into();
+        line[&metric.name] = metric.value.clone();
     }
     line
 }
 
 fn arguments(requests: &[Request]) -> Value {
     let named = |(i, request): (usize, &Request)| {
-        let texts = texts(request)
-            .into_iter()
-            .enumerate()
-            .map(|(j, text)| (format!("arg_{j}"), text.into()));
-        (format!("gen_args_{i}"), texts.collect::<Map<_, _>>().into())
+        let arguments = request.arguments().into_iter().enumerate();
+        let arguments = arguments.map(|(j, argument)| (format!("arg_{j}"), argument));
+        (
+            format!("gen_args_{i}"),
+            arguments.collect::<Map<_, _>>().into(),
+        )
     };
     requests
         .iter()
@@ -50,26 +63,11 @@ fn arguments(requests: &[Request]) -> Value {
         .into()
 }
 
-fn texts(request: &Request) -> Vec<String> {
-    match request {
-        Request::Loglikelihood {
-            context,
-            continuation,
-        } => vec![context.clone(), continuation.clone()],
-        other => vec![format!("{other:?}")],
-    }
-}
-
-/// lm-eval writes every leaf as Python prints it.
-fn response(response: &Response) -> Value {
-    match response {
-        Response::Loglikelihood { logprob, is_greedy } => {
-            json!([
-                python_str(&(*logprob).into()),
-                python_str(&(*is_greedy).into())
-            ])
-        }
-        other => format!("{other:?}").into(),
+/// lm-eval writes every leaf of a response as Python prints it.
+fn leaves_as_text(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(leaves_as_text).collect(),
+        leaf => python_str(leaf).into(),
     }
 }
 
@@ -80,7 +78,8 @@ pub(crate) fn document_hashes(sample: &Sample) -> [String; 3] {
     let prompt = sample
         .requests
         .first()
-        .and_then(|request| texts(request).into_iter().next())
+        .and_then(|request| request.arguments().into_iter().next())
+        .map(|argument| python_str(&argument))
         .unwrap_or_default();
     [
         sha256(&document),

@@ -8,7 +8,8 @@
 use std::fs;
 use std::path::Path;
 
-use harness_task::{TaskLibrary, TaskSpec};
+use harness_data::DataSource;
+use harness_task::{RequestOptions, Task, TaskLibrary, TaskSpec};
 
 /// A task that is right, to which one wrong thing is added.
 const RIGHT: &str = "task: mine
@@ -194,50 +195,117 @@ fn includes_are_shallow_and_a_diamond_is_no_cycle() {
     assert!(!spec.metadata.contains_key("note"));
 }
 
+/// The error of loading the right task with `lines` after it.
+fn load_error_with(lines: &str) -> String {
+    let folder = folder(&[("mine.yaml", &format!("{RIGHT}{lines}"))]);
+    let spec = resolve(folder.path(), "mine").unwrap().remove(0);
+    let place = format!("{}/", folder.path().display());
+    let error = Task::load(spec, &DataSource::default()).unwrap_err();
+    error.to_string().replace(&place, "")
+}
+
 #[test]
-fn python_and_other_things_not_built_are_refused_by_name() {
+fn python_is_read_as_data_and_refused_where_it_would_run() {
     assert_eq!(
-        error_with("process_docs: !function utils.process\n"),
-        "mine.yaml:8:15: task `mine`: `process_docs` is the Python function `utils.process`; Python hooks are not supported"
+        load_error_with("process_docs: !function utils.process\n"),
+        "mine.yaml:8:15: task `mine`: `process_docs` needs the Python function `utils.process`, which runs only with \
+         --trust-remote-code"
     );
+    let inside =
+        load_error_with("metric_list:\n  - metric: acc\n    aggregation: !function utils.mean\n");
+    assert!(
+        inside.starts_with("mine.yaml:10:18: task `mine`: `metric_list` needs"),
+        "{inside}"
+    );
+    assert_eq!(
+        error_with("description: !function utils.describe\n"),
+        "mine.yaml:8:14: `description` takes no Python function"
+    );
+    // It does nothing upstream either, so there is nothing to call.
+    let inert = load_error_with("doc_to_decontamination_query: !function utils.query\n");
+    assert!(!inert.contains("Python"), "{inert}");
+}
+
+#[test]
+fn what_is_wrong_is_refused_by_name() {
     for (lines, message) in [
         (
-            "generation_kwargs: {until: [x]}\n",
-            "mine.yaml:8:1: `generation_kwargs` is not supported yet",
+            "repeats: 0\n",
+            "mine.yaml:8:10: `repeats` takes a number from 1",
         ),
         (
             "filter_list: [{name: x}]\n",
-            "mine.yaml:8:1: `filter_list` is not supported yet",
+            "mine.yaml:8:15: an item of filter_list needs the key `filter`",
         ),
         (
-            "repeats: 4\n",
-            "mine.yaml:8:10: `repeats: 4` is not supported yet",
+            "filter_list: [{name: x, filter: [{function: take_frst}]}]\n",
+            "mine.yaml:8:34: unknown filter `take_frst` (did you mean `take_first`?)",
         ),
         (
-            "metric_list: [{metric: exact_match}]\n",
-            "mine.yaml:8:15: metric `exact_match` is not supported yet",
+            "process_docs: {native: helaswag}\n",
+            "mine.yaml:8:15: there is no native function `helaswag` here (did you mean `hellaswag`?); there are hellaswag, \
+             keep_rows, truthfulqa_gen",
+        ),
+        (
+            "metric_list: [{metric: likelihood}]\n",
+            "mine.yaml:8:15: metric `likelihood` is not supported yet; upstream cannot aggregate it",
         ),
         (
             "metric_list: [{metric: acc_nrm}]\n",
             "mine.yaml:8:15: unknown metric `acc_nrm` (did you mean `acc_norm`?)",
         ),
         (
-            "metric_list: [{metric: perplexity}]\n",
-            "mine.yaml:8:15: metric `perplexity` does not fit the output_type, which has acc, acc_norm, acc_bytes",
+            "metric_list: [{metric: acc, higher_is_beter: true}]\n",
+            "mine.yaml:8:15: metric `acc` has no option `higher_is_beter` (did you mean `higher_is_better`?)",
         ),
         (
-            "fewshot_config: {fewshot_indices: [1]}\n",
-            "mine.yaml:8:18: `fewshot_indices` is not supported yet; write the examples into samples",
+            "metric_list: [{metric: perplexity}]\n",
+            "mine.yaml:8:15: metric `perplexity` does not fit the output_type, which has acc, acc_norm, acc_bytes, \
+             acc_mutual_info, exact_match, f1, mcc, brier_score, bypass",
         ),
     ] {
         assert_eq!(error_with(lines), message);
     }
-    let generate = RIGHT.replace("multiple_choice", "generate_until");
-    let folder = folder(&[("mine.yaml", &generate)]);
+}
+
+#[test]
+fn what_is_wrong_inside_a_filter_or_metric_is_said_when_the_task_is_loaded() {
+    let generate = |lines: &str| {
+        let yaml = RIGHT.replace("multiple_choice", "generate_until");
+        let yaml = yaml.replace(
+            "dataset_path: json",
+            "dataset_path: json\ndataset_kwargs: {data_files: {test: rows.jsonl}}",
+        );
+        let rows = "{\"question\": \"a\", \"label\": 0, \"choices\": [\"b\"]}\n";
+        let folder = folder(&[
+            ("mine.yaml", &format!("{yaml}{lines}")),
+            ("rows.jsonl", rows),
+        ]);
+        let spec = resolve(folder.path(), "mine").unwrap().remove(0);
+        let task = Task::load(spec, &DataSource::default());
+        let asked = task.and_then(|task| task.requests(&RequestOptions::default()));
+        asked.map(drop).map_err(|error| error.to_string())
+    };
+    let error = |lines: &str| generate(lines).unwrap_err();
+    let step = |step: &str| error(&format!("filter_list: [{{name: x, filter: [{step}]}}]\n"));
     assert_eq!(
-        resolve(folder.path(), "mine").unwrap_err(),
-        "mine.yaml:4:14: `output_type: generate_until` is not supported yet; supported are multiple_choice and loglikelihood"
+        step("{function: regex, regex_patern: a}"),
+        "task `mine`: filter_list `x`: filter `regex` has no argument `regex_patern` (did you mean `regex_pattern`?)"
     );
+    assert!(step("{function: regex, regex_pattern: '('}").contains("regular expression `(`"));
+    assert!(step("{function: take_first_k}").ends_with("needs `k`, a number from 1"));
+    assert!(
+        error("metric_list: [{metric: exact_match, regexes_to_ignore: ['[']}]\n").contains("`[`")
+    );
+    assert_eq!(
+        error("generation_kwargs: {num_beams: 4}\n"),
+        "task `mine`: generation_kwargs: `num_beams: 4` is not supported; only 1 is"
+    );
+    assert_eq!(
+        error("generation_kwargs: {temprature: 1.0}\n"),
+        "task `mine`: generation_kwargs: unknown setting `temprature` (did you mean `temperature`?)"
+    );
+    assert!(generate("generation_kwargs: {num_beams: 1, until: x, max_new_tokens: 5}\n").is_ok());
 }
 
 #[test]

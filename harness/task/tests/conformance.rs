@@ -1,4 +1,4 @@
-//! Against lm-eval's recorded prompts, scores and configs on real data; what is not there is said to be skipped.
+//! The tasks that ship, and lm-eval's recorded prompts and configs on real data; what is not there is said to be skipped.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,9 +9,7 @@
 use std::path::PathBuf;
 
 use harness_data::DataSource;
-use harness_task::{
-    DocumentRequests, MetricValue, Request, RequestOptions, Response, Task, TaskLibrary,
-};
+use harness_task::{DocumentRequests, Request, RequestOptions, Task, TaskLibrary};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -61,23 +59,12 @@ fn golden_lines(file: &str) -> Option<Vec<Value>> {
 }
 
 fn arguments(request: &Request) -> Value {
-    match request {
-        Request::Loglikelihood {
-            context,
-            continuation,
-        } => json!([context, continuation]),
-        other => panic!("{other:?}"),
-    }
+    json!(request.arguments())
 }
 
 /// The hash of Python's `json.dumps(arguments, ensure_ascii=False)`, which has a space after the comma.
 fn sha256(request: &Request) -> String {
-    let items: Vec<String> = arguments(request)
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(Value::to_string)
-        .collect();
+    let items: Vec<String> = request.arguments().iter().map(Value::to_string).collect();
     let digest = Sha256::digest(format!("[{}]", items.join(", ")));
     let hexadecimal: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     hexadecimal.concat()
@@ -168,95 +155,6 @@ fn mmlu_with_5_shots_asks_what_lm_eval_asks() {
         let task = Task::load(spec, &DataSource::new(vec![data.clone()])).unwrap();
         requests_are_as_recorded(&task.requests(&options(5)).unwrap(), &lines);
     }
-}
-
-fn recorded_responses(line: &Value) -> Vec<Response> {
-    let response = |recorded: &Value| Response::Loglikelihood {
-        logprob: recorded[0][0].as_f64().unwrap(),
-        is_greedy: recorded[0][1].as_bool().unwrap(),
-    };
-    line["resps"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(response)
-        .collect()
-}
-
-fn scores_as_recorded(task: &Task, document: &DocumentRequests, line: &Value) -> Vec<MetricValue> {
-    let asked: Vec<Value> = document.requests.iter().map(arguments).collect();
-    assert_eq!(
-        json!(asked),
-        line["arguments"],
-        "document {}",
-        document.doc_id
-    );
-    let metrics = task.score(document, &recorded_responses(line)).unwrap();
-    for metric in &metrics {
-        assert_eq!(
-            json!(metric.value),
-            line["metrics"]["none"][&metric.name],
-            "document {}",
-            document.doc_id
-        );
-    }
-    metrics
-}
-
-fn recorded_answers_score_as_recorded(name: &str, num_fewshot: usize, run: &str) {
-    let (Some(task), Some(lines)) = (load(name), golden_lines(&format!("{run}.samples.jsonl")))
-    else {
-        return;
-    };
-    let Some(results) = golden(&format!("{run}.results.json")) else {
-        return;
-    };
-    let results: Value = serde_json::from_str(&results).unwrap();
-    let requests = task.requests(&options(num_fewshot)).unwrap();
-    let scored: Vec<Vec<MetricValue>> = lines
-        .iter()
-        .map(|line| {
-            scores_as_recorded(
-                &task,
-                &requests[line["doc_id"].as_u64().unwrap() as usize],
-                line,
-            )
-        })
-        .collect();
-    let result = task.aggregate(&scored).unwrap();
-    let recorded = &results["results"][name];
-    assert_eq!(json!(result.effective_documents), recorded["sample_len"]);
-    assert_eq!(
-        json!(result.original_documents),
-        results["n-samples"][name]["original"]
-    );
-    assert_eq!(result.version.as_ref(), Some(&results["versions"][name]));
-    assert_eq!(result.metrics.len(), 2);
-    for metric in &result.metrics {
-        assert_eq!(
-            json!(metric.value),
-            recorded[format!("{},none", metric.name)],
-            "{}",
-            metric.name
-        );
-        assert_eq!(
-            json!(metric.stderr),
-            recorded[format!("{}_stderr,none", metric.name)],
-            "{}",
-            metric.name
-        );
-        assert_eq!(
-            json!(metric.higher_is_better),
-            results["higher_is_better"][name][&metric.name]
-        );
-    }
-}
-
-#[test]
-fn recorded_answers_give_the_recorded_scores() {
-    recorded_answers_score_as_recorded("arc_easy", 0, "arc_easy.0shot");
-    recorded_answers_score_as_recorded("arc_challenge", 0, "arc_challenge.0shot");
-    recorded_answers_score_as_recorded("arc_challenge", 25, "arc_challenge.25shot");
 }
 
 #[test]

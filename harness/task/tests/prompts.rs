@@ -9,7 +9,7 @@
 use std::fs;
 
 use harness_data::DataSource;
-use harness_task::{Limit, Request, RequestOptions, Response, Task, TaskLibrary};
+use harness_task::{DocumentRequests, Limit, Request, RequestOptions, Response, Task, TaskLibrary};
 
 /// A task over `rows`, JSON objects a line.
 fn task(yaml: &str, rows: &str) -> (tempfile::TempDir, Result<Task, String>) {
@@ -44,6 +44,21 @@ fn strings(task: &Task, options: &RequestOptions) -> Vec<Vec<(String, String)>> 
         .iter()
         .map(|document| document.requests.iter().map(pair).collect())
         .collect()
+}
+
+/// The values of one document's metrics.
+fn scores(
+    task: &Task,
+    document: &DocumentRequests,
+    responses: &[Response],
+) -> Result<Vec<(String, f64)>, String> {
+    let scores = task.score(std::slice::from_ref(document), responses);
+    let mut scores = scores.map_err(|error| error.to_string())?;
+    let metrics = scores.samples.remove(0).metrics;
+    Ok(metrics
+        .into_iter()
+        .map(|metric| (metric.name, metric.value.as_f64().unwrap()))
+        .collect())
 }
 
 fn answers(logprobs: &[f64]) -> Vec<Response> {
@@ -141,11 +156,11 @@ fn a_choice_index_as_question_makes_one_context_per_choice() {
     assert_eq!(asked[1], [pair("bb end\n\nc"), pair("bb end\n\ndd")]);
     let documents = task.requests(&RequestOptions::default()).unwrap();
     assert_eq!(
-        task.score(&documents[1], &answers(&[-1.0, -2.0])).unwrap()[0].value,
+        scores(&task, &documents[1], &answers(&[-1.0, -2.0])).unwrap()[0].1,
         1.0
     );
     assert_eq!(
-        task.score(&documents[0], &answers(&[-1.0, -2.0])).unwrap()[0].value,
+        scores(&task, &documents[0], &answers(&[-1.0, -2.0])).unwrap()[0].1,
         0.0
     );
 }
@@ -156,12 +171,9 @@ fn targets_are_indices_texts_or_lists_of_either() {
         let (_folder, task) = task(&format!("{CHOICE}doc_to_target: {target}\n"), ROWS);
         let task = task.unwrap();
         let documents = task.requests(&RequestOptions::default()).unwrap();
-        let metrics = task.score(&documents[0], &answers(&[-2.0, -3.0])).unwrap();
-        let values: Vec<(&str, f64)> = metrics
-            .iter()
-            .map(|metric| (metric.name.as_str(), metric.value))
-            .collect();
-        assert_eq!(values, [("acc", 0.0), ("acc_norm", 1.0)], "{target}");
+        let values = scores(&task, &documents[0], &answers(&[-2.0, -3.0])).unwrap();
+        let expected = [("acc".to_owned(), 0.0), ("acc_norm".to_owned(), 1.0)];
+        assert_eq!(values, expected, "{target}");
     }
 }
 
@@ -170,31 +182,23 @@ fn unusable_answers_are_errors_not_zeros() {
     let (_folder, loaded) = task(&format!("{CHOICE}doc_to_target: s\n"), ROWS);
     let loaded = loaded.unwrap();
     let document = &loaded.requests(&RequestOptions::default()).unwrap()[1];
-    let error = |responses: &[Response]| loaded.score(document, responses).unwrap_err().to_string();
+    let error = |responses: &[Response]| scores(&loaded, document, responses).unwrap_err();
     assert_eq!(
         error(&answers(&[-1.0])),
-        "task `mine`, document 1: 1 responses for 2 requests"
+        "task `mine`: 1 responses for 2 requests of 1 documents"
     );
     assert_eq!(
         error(&answers(&[-1.0, f64::NAN])),
         "task `mine`, document 1: argmax: value 1 is NaN, not a finite number"
     );
-    assert!(
-        loaded
-            .aggregate(&[])
-            .unwrap_err()
-            .to_string()
-            .contains("mean of nothing")
-    );
+    let nothing = loaded.score(&[], &[]).unwrap_err().to_string();
+    assert!(nothing.contains("of 0 documents"), "{nothing}");
 
     let (_folder, wrong) = task(&format!("{CHOICE}doc_to_target: q\n"), ROWS);
     let wrong = wrong.unwrap();
     let document = &wrong.requests(&RequestOptions::default()).unwrap()[0];
     assert_eq!(
-        wrong
-            .score(document, &answers(&[-1.0, -2.0]))
-            .unwrap_err()
-            .to_string(),
+        scores(&wrong, document, &answers(&[-1.0, -2.0])).unwrap_err(),
         "task `mine`, document 0: doc_to_target gave one, which is none of the 2 choices"
     );
 }
@@ -241,15 +245,9 @@ fn a_forget_set_trains_on_what_it_scores() {
     );
 
     let documents = task.requests(&RequestOptions::default()).unwrap();
-    let scored: Vec<_> = [(-1.0, true), (-2.0, false), (-3.0, false)]
-        .into_iter()
-        .zip(&documents)
-        .map(|((logprob, is_greedy), document)| {
-            task.score(document, &[Response::Loglikelihood { logprob, is_greedy }])
-                .unwrap()
-        })
-        .collect();
-    let result = task.aggregate(&scored).unwrap();
+    let responses = [(-1.0, true), (-2.0, false), (-3.0, false)]
+        .map(|(logprob, is_greedy)| Response::Loglikelihood { logprob, is_greedy });
+    let result = task.score(&documents, &responses).unwrap().result;
     assert_eq!(result.metrics[0].name, "perplexity");
     assert!((result.metrics[0].value - 2.0_f64.exp()).abs() < 1e-12);
     assert!(result.metrics[0].stderr.is_some() && !result.metrics[0].higher_is_better);

@@ -72,6 +72,7 @@ impl Eval {
             num_fewshot: self.num_fewshot,
             limit: limit(self.limit)?,
             fewshot_seed: self.fewshot_seed()?,
+            ..RequestOptions::default()
         };
         self.batch_sequences()?;
         let device = device(&self.device)?;
@@ -201,7 +202,7 @@ fn score_task(
     };
     let evaluation = evaluate(task, scorer, options, &mut progress)?;
     terminal.show(Event::StageFinished {
-        remark: format!("{} documents", evaluation.samples.len()),
+        remark: format!("{} documents", evaluation.result.effective_documents),
     });
     Ok(ScoredTask {
         spec: spec.clone(),

@@ -37,9 +37,14 @@ fn title(character: char) -> String {
     if let Some(digraph) = digraph {
         return digraph.to_string();
     }
-    let mut upper = character.to_uppercase();
-    let mut title: String = upper.next().into_iter().collect();
-    title.extend(upper.flat_map(char::to_lowercase));
+    let mut title = String::new();
+    for upper in character.to_uppercase() {
+        if title.contains(char::is_uppercase) {
+            title.extend(upper.to_lowercase());
+        } else {
+            title.push(upper);
+        }
+    }
     title
 }
 

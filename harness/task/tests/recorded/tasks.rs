@@ -132,6 +132,15 @@ fn recorded_responses_score_as_recorded() {
         samples_are_as_recorded(run, &scores, &lines);
         result_is_as_recorded(run, &scores, &results["results"][name]);
         let result = &scores.result;
+        for metric in &result.metrics {
+            let recorded = &results["higher_is_better"][name][&metric.name];
+            assert_eq!(
+                json!(metric.higher_is_better),
+                *recorded,
+                "{run}, {}",
+                metric.name
+            );
+        }
         assert_eq!(
             json!(result.original_documents),
             results["n-samples"][name]["original"],
