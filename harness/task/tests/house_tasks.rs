@@ -123,6 +123,38 @@ fn every_recorded_request_is_asked() {
     }
 }
 
+/// Two tasks have no hashes recorded, but the first documents' requests themselves.
+#[test]
+fn the_requests_of_recorded_samples_are_asked() {
+    for task in ["truthfulqa_gen", "wikitext"] {
+        let file =
+            shared("HARNESS_GOLDEN", "golden").join(format!("lm-eval/{task}.0shot.samples.jsonl"));
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            eprintln!("SKIPPED: no {} (set HARNESS_GOLDEN)", file.display());
+            return;
+        };
+        let recording = Recording {
+            task: task.to_owned(),
+            shots: 0,
+            file,
+        };
+        let Some(data) = data(&recording) else { return };
+        let spec = library().resolve(&[task.to_owned()]).unwrap().remove(0);
+        let task = Task::load(spec, &data).unwrap();
+        let requests = task.requests(&RequestOptions::default()).unwrap();
+        for line in text.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let document = &requests[line["doc_id"].as_u64().unwrap() as usize];
+            let asked: Vec<Value> = document
+                .requests
+                .iter()
+                .map(|request| json!(request.arguments()))
+                .collect();
+            assert_eq!(json!(asked), line["arguments"], "{}", recording.task);
+        }
+    }
+}
+
 #[test]
 fn every_file_is_right_and_needs_no_python() {
     let validation = library().validate(&[]).unwrap();

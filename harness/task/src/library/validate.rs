@@ -111,27 +111,13 @@ fn validated(leaf: &Leaf, loader: &Loader) -> ValidatedTask {
         Ok(mapping) => mapping,
         Err(error) => return task(Needs::Nothing, Some(error)),
     };
-    let needs = needs(&mapping);
-    let error = match task_spec(&mapping, &leaf.file) {
-        // A class does everything itself: what else its YAML says is between the two.
-        _ if needs == Needs::PythonClass => None,
-        Ok(_) | Err(TaskError::PythonHook { .. }) => None,
-        Err(error) => Some(error),
-    };
-    task(needs, error)
-}
-
-fn needs(mapping: &Mapping) -> Needs {
     if mapping.get("class").is_some_and(|node| !node.is_null()) {
-        return Needs::PythonClass;
+        // A class does everything itself: what else its YAML says is between the two.
+        return task(Needs::PythonClass, None);
     }
-    let is_hook = |node: &crate::yaml::Node| {
-        node.first_tagged()
-            .is_some_and(|tagged| tagged.tag.as_deref() == Some("!function"))
-    };
-    if mapping.iter().any(|(_, _, node)| is_hook(node)) {
-        Needs::PythonHooks
-    } else {
-        Needs::Nothing
+    match task_spec(&mapping, &leaf.file) {
+        Ok(spec) if spec.python_hooks.is_empty() => task(Needs::Nothing, None),
+        Ok(_) => task(Needs::PythonHooks, None),
+        Err(error) => task(Needs::Nothing, Some(error)),
     }
 }
