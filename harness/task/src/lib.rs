@@ -27,7 +27,7 @@ pub use error::TaskError;
 pub use hooks::{HookResult, Hooks};
 pub use library::{
     AggregateMetric, Duplicate, GroupNode, Needs, Selection, TaskLibrary, TaskNode, ValidatedTask,
-    Validation,
+    Validation, json_schema,
 };
 pub use request::{DocumentRequests, Limit, Request, RequestOptions, Response, TrainingPair};
 pub use result::{AggregatedMetric, MetricValue, Sample, TaskResult, TaskScores};

@@ -6,6 +6,7 @@ mod expand;
 mod glob;
 mod group;
 mod index;
+mod schema;
 mod select;
 mod validate;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use crate::TaskError;
 
 pub use group::{AggregateMetric, GroupNode, TaskNode};
+pub use schema::json_schema;
 pub use select::Selection;
 pub use validate::{Needs, ValidatedTask, Validation};
 

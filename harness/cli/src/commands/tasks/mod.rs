@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use harness_task::TaskLibrary;
+use harness_task::{TaskLibrary, json_schema};
 
 use crate::locations::{cache_folder, nothing_in, task_folders};
 
@@ -27,6 +27,8 @@ enum Action {
     Show(show::Show),
     Validate(validate::Validate),
     New(new::New),
+    /// Print the JSON Schema of task files, for editors
+    Schema,
 }
 
 /// Where to look for tasks
@@ -44,6 +46,7 @@ impl Tasks {
             Action::Show(show) => show.run(),
             Action::Validate(validate) => validate.run(),
             Action::New(new) => new.run(),
+            Action::Schema => crate::output::print(&json_schema()),
         }
     }
 }
