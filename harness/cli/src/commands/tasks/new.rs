@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use crate::exit::Refused;
 
-/// Write a new task that works: a commented YAML and three rows
+/// Write a new task that works: a commented YAML and a few rows
 #[derive(Args)]
 pub(super) struct New {
     /// Name of the task, and of the folder that is made for it
