@@ -260,3 +260,64 @@ fn groups_have_the_members_that_lm_evals_have() {
         assert_eq!(leaves(&ours), leaves(&zoo), "{name}");
     }
 }
+
+/// Training text of a task on rows written here.
+fn answers(task: &str, folder: &str, split: &str, rows: &[Value]) -> Vec<(String, String)> {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join(folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    std::fs::write(folder.join(format!("{split}.jsonl")), lines).unwrap();
+    let spec = library().resolve(&[task.to_owned()]).unwrap().remove(0);
+    let task = Task::load(spec, &DataSource::new(vec![data.path().to_owned()])).unwrap();
+    let pairs = task.training_pairs(None).unwrap();
+    pairs
+        .into_iter()
+        .map(|pair| (pair.prompt, pair.answer))
+        .collect()
+}
+
+#[test]
+fn forget_sets_hold_what_is_to_be_forgotten() {
+    let row = |prompt: &str, safe: [bool; 2]| {
+        json!({"prompt": prompt, "response_0": "Zero.", "response_1": "One.",
+               "is_response_0_safe": safe[0], "is_response_1_safe": safe[1]})
+    };
+    let rows = [
+        row("both", [false, false]),
+        row("first", [false, true]),
+        row("none", [true, true]),
+    ];
+    let pku = "PKU-Alignment__PKU-SafeRLHF/default";
+    let pair = |prompt: &str, answer: &str| {
+        (
+            format!("### Question: {prompt}\n ### Answer:"),
+            answer.to_owned(),
+        )
+    };
+    assert_eq!(
+        answers("pku_saferlhf_0", pku, "train", &rows),
+        [pair("both", " Zero."), pair("first", " Zero.")]
+    );
+    assert_eq!(
+        answers("pku_saferlhf_1", pku, "train", &rows),
+        [pair("both", " One.")]
+    );
+
+    let row = json!({"Problem": "two and two ?", "options": "a ) 3 , b ) 4", "Rationale": "it is 4 \n", "correct": "b"});
+    assert_eq!(
+        answers("mathqa_forget", "regisss__math_qa/default", "train", &[row]),
+        [(
+            "Question: two and two ?\nOptions: a ) 3 , b ) 4\nAnswer:".to_owned(),
+            " it is 4".to_owned()
+        )]
+    );
+    let row = json!({"question": "Which one?\n", "choices": ["this", "that"], "answer": 1});
+    assert_eq!(
+        answers("wmdp_bio_forget", "cais__wmdp/wmdp-bio", "test", &[row]),
+        [(
+            "Question: Which one?\nAnswer:".to_owned(),
+            " that".to_owned()
+        )]
+    );
+}
