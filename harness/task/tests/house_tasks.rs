@@ -68,9 +68,10 @@ fn data(recording: &Recording) -> Option<DataSource> {
     }
     let with_shots = data.with_file_name("data-fewshot");
     let stands_in = recording.shots > 0 && ["hellaswag", "winogrande"].contains(&&*recording.task);
-    Some(DataSource::new(match stands_in {
-        true => vec![with_shots, data],
-        false => vec![data],
+    Some(DataSource::new(if stands_in {
+        vec![with_shots, data]
+    } else {
+        vec![data]
     }))
 }
 
@@ -115,7 +116,7 @@ fn every_recorded_request_is_asked() {
     let library = library();
     for recording in recordings() {
         let spec = library
-            .resolve(&[recording.task.clone()])
+            .resolve(std::slice::from_ref(&recording.task))
             .unwrap()
             .remove(0);
         let Some(data) = data(&recording) else { return };
@@ -179,8 +180,7 @@ fn the_leaderboard_has_its_shots() {
         let (shots, split) = match spec.task.as_str() {
             "arc_challenge" => (25, Some("train")),
             "hellaswag" => (10, Some("train")),
-            "winogrande" => (5, Some("train")),
-            "gsm8k" => (5, Some("train")),
+            "winogrande" | "gsm8k" => (5, Some("train")),
             name if name.starts_with("truthfulqa_") => (0, None),
             _ => (5, Some("dev")),
         };
@@ -266,8 +266,8 @@ fn answers(task: &str, folder: &str, split: &str, rows: &[Value]) -> Vec<(String
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().join(folder);
     std::fs::create_dir_all(&folder).unwrap();
-    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
-    std::fs::write(folder.join(format!("{split}.jsonl")), lines).unwrap();
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    std::fs::write(folder.join(format!("{split}.jsonl")), lines.join("\n")).unwrap();
     let spec = library().resolve(&[task.to_owned()]).unwrap().remove(0);
     let task = Task::load(spec, &DataSource::new(vec![data.path().to_owned()])).unwrap();
     let pairs = task.training_pairs(None).unwrap();

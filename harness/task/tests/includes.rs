@@ -4,9 +4,10 @@
     reason = "a test: panics are failures, skips are said aloud"
 )]
 
+use std::fmt::Write;
 use std::path::Path;
 
-use harness_task::yaml::{Loader, NodeValue, parse};
+use harness_task::yaml::{Loader, Node, NodeValue, parse};
 use serde_json::{Value, json};
 
 /// The keys of a file, in the order in which files are merged: what comes later wins.
@@ -24,7 +25,7 @@ fn later_includes_win_and_the_files_own_keys_win_over_all() {
         for (file, name) in ORDER.iter().enumerate() {
             let mut text = INCLUDES[file].to_owned();
             for key in (0..2).filter(|&key| has(file, key)) {
-                text += &format!("k{key}: {{from: {name}, only_{file}: 1}}\n");
+                writeln!(text, "k{key}: {{from: {name}, only_{file}: 1}}").unwrap();
             }
             // A template may hold nothing but its includes, but it must be a map.
             text += "last: true\n";
@@ -39,7 +40,7 @@ fn later_includes_win_and_the_files_own_keys_win_over_all() {
             let expected =
                 winner.map(|file| json!({"from": ORDER[file], format!("only_{file}"): 1}));
             let found = loaded.mapping.get(&format!("k{key}"));
-            assert_eq!(found.map(|node| node.to_json()), expected, "{sets:b}");
+            assert_eq!(found.map(Node::to_json), expected, "{sets:b}");
         }
         let included: Vec<&str> = loaded
             .included

@@ -70,9 +70,10 @@ impl TaskLibrary {
         let path = Path::new(name);
         let is_registered = self.entries.contains_key(name);
         if has_yaml_name(path) && !is_registered {
-            let files = match glob::is_pattern(name) && !path.exists() {
-                true => files_matching(name)?,
-                false => vec![path.to_owned()],
+            let files = if glob::is_pattern(name) && !path.exists() {
+                files_matching(name)?
+            } else {
+                vec![path.to_owned()]
             };
             return files.iter().map(|file| expansion.file(file)).collect();
         }

@@ -94,11 +94,11 @@ impl Builder {
                 ..
             } => self.scalar(at, anchor, tag.as_deref(), value, style),
             EventData::SequenceStart { anchor, tag, .. } => {
-                let tag = collection_tag(tag, "seq", &at)?;
+                let tag = collection_tag(tag.as_deref(), "seq", &at)?;
                 self.begin(at, tag, anchor, Collection::Sequence(Vec::new()))
             }
             EventData::MappingStart { anchor, tag, .. } => {
-                let tag = collection_tag(tag, "map", &at)?;
+                let tag = collection_tag(tag.as_deref(), "map", &at)?;
                 let mapping = Collection::Mapping {
                     own: Mapping::default(),
                     merged: Mapping::default(),
@@ -297,15 +297,15 @@ fn own_tag(tag: &str) -> Option<String> {
 
 /// The tag of a list or map; of YAML's own tags, only `expected` goes with it.
 fn collection_tag(
-    tag: Option<String>,
+    tag: Option<&str>,
     expected: &str,
     at: &Position,
 ) -> Result<Option<String>, TaskError> {
-    match tag.as_deref().and_then(|tag| tag.strip_prefix(CORE)) {
+    match tag.and_then(|tag| tag.strip_prefix(CORE)) {
         Some(core) if core != expected => {
             let message = format!("`!!{core}` is not a type that a task key takes");
             Err(error(at.clone(), message))
         }
-        _ => Ok(tag.as_deref().and_then(own_tag)),
+        _ => Ok(tag.and_then(own_tag)),
     }
 }

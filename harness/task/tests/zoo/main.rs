@@ -57,10 +57,15 @@ fn digest_of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names: Vec<&str> = names.into_iter().collect();
     names.sort_unstable();
     digest(
-        &names
-            .iter()
-            .map(|name| format!("{name}\n"))
-            .collect::<String>(),
+        &(names.join(
+            "
+",
+        ) + if names.is_empty() {
+            ""
+        } else {
+            "
+"
+        }),
     )
 }
 

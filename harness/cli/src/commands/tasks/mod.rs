@@ -61,3 +61,9 @@ impl Folders {
         Ok(library)
     }
 }
+
+/// `1 task`, `2 tasks`.
+fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}

@@ -5,7 +5,7 @@ use clap::Args;
 use harness_task::{GroupNode, TaskNode};
 use serde_json::{Value, json};
 
-use super::Folders;
+use super::{Folders, count};
 
 /// Show a task with its includes and every default, or what is in a group or tag
 #[derive(Args)]
@@ -45,35 +45,36 @@ impl Show {
 
 /// Groups and tasks, a line each, indented below the group they are in.
 fn drawn(nodes: &[TaskNode]) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for node in nodes {
-        draw(node, 0, &mut text);
+        draw(node, 0, &mut lines);
     }
-    text
+    lines.join("\n") + "\n"
 }
 
-fn draw(node: &TaskNode, depth: usize, text: &mut String) {
+fn draw(node: &TaskNode, depth: usize, lines: &mut Vec<String>) {
     let indent = "  ".repeat(depth);
     match node {
-        TaskNode::Task(name) => *text += &format!("{indent}{name}\n"),
+        TaskNode::Task(name) => lines.push(indent + name),
         TaskNode::Group(group) => {
-            *text += &format!("{indent}{}\n", heading(group));
+            lines.push(indent + &heading(group));
             for child in &group.children {
-                draw(child, depth + 1, text);
+                draw(child, depth + 1, lines);
             }
         }
     }
 }
 
 fn heading(group: &GroupNode) -> String {
-    let mut heading = format!("{} (group, {} tasks", group.name, group.leaves().len());
-    for metric in &group.aggregate_metric_list {
+    let averages = group.aggregate_metric_list.iter().map(|metric| {
         let weight = if metric.weight_by_size {
             "by documents"
         } else {
             "by tasks"
         };
-        heading += &format!("; {} averaged {weight}", metric.metric);
-    }
-    heading + ")"
+        format!("{} averaged {weight}", metric.metric)
+    });
+    let size = count(group.leaves().len(), "task");
+    let facts: Vec<String> = std::iter::once(size).chain(averages).collect();
+    format!("{} (group, {})", group.name, facts.join("; "))
 }

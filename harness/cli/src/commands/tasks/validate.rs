@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use harness_task::{Needs, TaskError, ValidatedTask, Validation};
 
-use super::Folders;
+use super::{Folders, count};
 use crate::exit::Refused;
 
 /// Check task files: every key, every include, every group
@@ -45,8 +45,10 @@ impl Validate {
         crate::output::print(&text)?;
         match mistakes.len() {
             0 => Ok(()),
-            1 => Err(Refused("1 mistake in task files".to_owned()).into()),
-            several => Err(Refused(format!("{several} mistakes in task files")).into()),
+            number => {
+                let message = format!("{} in task files", count(number, "mistake"));
+                Err(Refused(message).into())
+            }
         }
     }
 }
@@ -105,25 +107,37 @@ fn summary(validation: &Validation) -> String {
         .filter_map(|task| task.error.as_ref())
         .filter(|error| is_unsupported(error))
         .collect();
-    let count = |needs| {
+    let needing = |needs| {
         let counted = |task: &&ValidatedTask| task.needs == needs && task.error.is_none();
         validation.tasks.iter().filter(counted).count()
     };
-    let mut text = format!(
-        "{} tasks, {} groups\n  {} need nothing but this program\n  {} need Python functions (!function)\n  {} need a Python class\n",
-        validation.tasks.len(),
-        validation.groups,
-        count(Needs::Nothing),
-        count(Needs::PythonHooks),
-        count(Needs::PythonClass),
-    );
+    let mut lines = vec![
+        format!(
+            "{}, {}",
+            count(validation.tasks.len(), "task"),
+            count(validation.groups, "group")
+        ),
+        format!(
+            "  {} need nothing but this program",
+            needing(Needs::Nothing)
+        ),
+        format!(
+            "  {} need Python functions (!function)",
+            needing(Needs::PythonHooks)
+        ),
+        format!("  {} need a Python class", needing(Needs::PythonClass)),
+    ];
     if !unsupported.is_empty() {
-        text += &format!("  {} ask for what is not built yet:\n", unsupported.len());
-        for (what, number, first) in grouped(&unsupported) {
-            text += &format!("    {number} × {what}, first in {first}\n");
-        }
+        lines.push(format!(
+            "  {} ask for what is not built yet:",
+            unsupported.len()
+        ));
+        let groups = grouped(&unsupported).into_iter();
+        lines.extend(
+            groups.map(|(what, number, first)| format!("    {number} × {what}, first in {first}")),
+        );
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 /// What is not built, how many tasks ask for it, and the first place; the most frequent first.
