@@ -19,5 +19,6 @@ mod model_show;
 mod quantized;
 mod relearn;
 mod sources;
+mod tasks;
 mod unlearn;
 mod world;

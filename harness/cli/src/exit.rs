@@ -30,6 +30,9 @@ pub(crate) fn code(outcome: anyhow::Result<()>) -> ExitCode {
         Err(error) => {
             // Every error of ours names its cause itself.
             print_error(&error.to_string());
+            if let Some(excerpt) = excerpt(&error) {
+                print_below(&excerpt);
+            }
             if is_refusal(&error) {
                 ExitCode::from(2)
             } else {
@@ -42,6 +45,23 @@ pub(crate) fn code(outcome: anyhow::Result<()>) -> ExitCode {
 #[allow(clippy::print_stderr, reason = "the one place where errors are shown")]
 pub(crate) fn print_error(message: &str) {
     eprintln!("harness: {message}");
+}
+
+#[allow(clippy::print_stderr, reason = "belongs to the error above it")]
+fn print_below(text: &str) {
+    eprintln!("{text}");
+}
+
+/// The line of a task file that the error is about.
+fn excerpt(error: &anyhow::Error) -> Option<String> {
+    let task_error = |cause: &(dyn std::error::Error + 'static)| {
+        let in_bench = match cause.downcast_ref::<BenchError>() {
+            Some(BenchError::Task(error)) => Some(error.excerpt()),
+            _ => None,
+        };
+        in_bench.or_else(|| Some(cause.downcast_ref::<TaskError>()?.excerpt()))
+    };
+    error.chain().find_map(task_error).flatten()
 }
 
 /// Whoever reads our output has seen enough.

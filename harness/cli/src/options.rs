@@ -12,7 +12,7 @@ use harness_task::{Limit, Task, TaskLibrary};
 
 use crate::dataset_hub::DatasetHub;
 use crate::exit::Refused;
-use crate::locations::task_folders;
+use crate::locations::{cache_folder, task_folders};
 
 /// Where tasks and their data are.
 #[derive(Args)]
@@ -29,7 +29,10 @@ pub(crate) struct TaskOptions {
 impl TaskOptions {
     pub(crate) fn library(&self) -> Result<TaskLibrary> {
         require_folders("--include-path", &self.include_path)?;
-        Ok(TaskLibrary::open(&task_folders(&self.include_path))?)
+        Ok(TaskLibrary::open_with_cache(
+            &task_folders(&self.include_path),
+            cache_folder().as_deref(),
+        )?)
     }
 
     pub(crate) fn source(&self) -> Result<DataSource> {

@@ -6,7 +6,7 @@ mod fields;
 mod filters;
 mod function;
 mod generation;
-mod keys;
+pub(crate) mod keys;
 mod metric;
 mod metrics;
 mod parse;
