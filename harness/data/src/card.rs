@@ -1,7 +1,7 @@
 //! A data set's card: the `configs:` in the YAML at the head of its README, which say what files are which config's which
 //! split. Refuses cards whose `configs:` cannot be read; says nothing about the rest of a card.
 
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use libyaml_safer::{EventData, Parser, ScalarStyle};
 use serde_json::{Map, Value};
 
 use crate::options::ReadingOptions;
@@ -111,24 +111,28 @@ struct Open {
 fn json(yaml: &str) -> Result<Value, String> {
     let mut open: Vec<Open> = Vec::new();
     let mut root = Value::Null;
-    for event in Parser::new_from_str(yaml) {
-        let (event, _) = event.map_err(|error| error.to_string())?;
-        let finished = match event {
-            Event::Scalar(text, style, ..) => scalar(&text, style),
-            Event::SequenceStart(..) => {
+    let mut bytes = yaml.as_bytes();
+    let mut parser = Parser::new();
+    parser.set_input_string(&mut bytes);
+    loop {
+        let event = parser.parse().map_err(|error| error.to_string())?;
+        let finished = match event.data {
+            EventData::Scalar { value, style, .. } => scalar(&value, style),
+            EventData::SequenceStart { .. } => {
                 open.push(Open::new(Value::Array(Vec::new()), open.len())?);
                 continue;
             }
-            Event::MappingStart(..) => {
+            EventData::MappingStart { .. } => {
                 open.push(Open::new(Value::Object(Map::new()), open.len())?);
                 continue;
             }
-            Event::SequenceEnd | Event::MappingEnd => match open.pop() {
+            EventData::SequenceEnd | EventData::MappingEnd => match open.pop() {
                 Some(container) => container.value,
                 None => continue,
             },
             // No card needs an alias where we look.
-            Event::Alias(_) => Value::Null,
+            EventData::Alias { .. } => Value::Null,
+            EventData::StreamEnd => return Ok(root),
             _ => continue,
         };
         match open.last_mut() {
@@ -136,7 +140,6 @@ fn json(yaml: &str) -> Result<Value, String> {
             None => root = finished,
         }
     }
-    Ok(root)
 }
 
 impl Open {
