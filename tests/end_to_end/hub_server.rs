@@ -1,4 +1,5 @@
-//! A server of this process that answers as the Hugging Face hub does: one public and one private model, from a directory.
+//! A server of this process that answers as the Hugging Face hub does: one public and one private model, from a
+//! directory, and data sets and single files from the folder `hub` beside it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(crate) const CONVERTED: &str = "fedcba9876543210fedcba9876543210fedcba98";
 pub(crate) const PUBLIC: &str = "org/tiny";
 pub(crate) const PRIVATE: &str = "org/secret";
 pub(crate) const TOKEN: &str = "hf_right";
@@ -30,6 +32,8 @@ struct Shelf {
 struct Request {
     path: String,
     token: Option<String>,
+    /// Tag of what the client has.
+    tag: Option<String>,
     /// First byte asked for, and the last where one is named.
     range: Option<(usize, Option<usize>)>,
 }
@@ -91,8 +95,45 @@ impl Shelf {
         }
         match request.path.strip_prefix("/cdn/") {
             Some(name) => self.content(stream, name, &request),
-            None => respond(stream, "404 Not Found", "", b"{}"),
+            None => self.dataset(stream, &request),
         }
+    }
+
+    /// A data set's listing, one of its files, or a file that belongs to none: `hub/ORG/NAME/<main or converted>/…`, or
+    /// `hub/files/…`.
+    fn dataset(&self, stream: &TcpStream, request: &Request) -> std::io::Result<()> {
+        let hub = self.directory.with_file_name("hub");
+        let path = request.path.as_str();
+        if let Some((id, revision)) =
+            (path.strip_prefix("/api/datasets/")).and_then(|rest| rest.split_once("/revision/"))
+        {
+            let (folder, commit) = match revision {
+                "main" => ("main", COMMIT),
+                "refs%2Fconvert%2Fparquet" => ("converted", CONVERTED),
+                _ => return respond(stream, "404 Not Found", "", b"{}"),
+            };
+            let root = hub.join(id).join(folder);
+            if !root.is_dir() {
+                return respond(stream, "404 Not Found", "", b"{}");
+            }
+            return list(stream, commit, &names_below(&root, ""));
+        }
+        let file = (path.strip_prefix("/datasets/"))
+            .and_then(|rest| rest.split_once("/resolve/"))
+            .and_then(|(id, rest)| Some((id, rest.split_once('/')?)));
+        let (root, name, commit) = match file {
+            Some((id, (COMMIT, name))) => (hub.join(id).join("main"), name, COMMIT),
+            Some((id, (commit, name))) => (hub.join(id).join("converted"), name, commit),
+            None => (hub, path.trim_start_matches('/'), COMMIT),
+        };
+        if request.tag.as_deref() == Some(&format!("\"{}\"", etag(name))) {
+            return respond(stream, "304 Not Modified", "", b"");
+        }
+        let shelf = Self {
+            directory: root,
+            ..self.clone()
+        };
+        shelf.content_of(stream, name, commit, request)
     }
 
     fn listing(&self, stream: &TcpStream) -> std::io::Result<()> {
@@ -100,16 +141,7 @@ impl Shelf {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort();
-        let siblings: Vec<_> = (names.iter())
-            .map(|name| json!({ "rfilename": name }))
-            .collect();
-        let body = json!({ "sha": COMMIT, "siblings": siblings }).to_string();
-        respond(
-            stream,
-            "200 OK",
-            "Content-Type: application/json\r\n",
-            body.as_bytes(),
-        )
+        list(stream, COMMIT, &names)
     }
 
     /// Weights lie elsewhere, as large files of the hub do.
@@ -126,6 +158,16 @@ impl Shelf {
     }
 
     fn content(&self, stream: &TcpStream, name: &str, request: &Request) -> std::io::Result<()> {
+        self.content_of(stream, name, COMMIT, request)
+    }
+
+    fn content_of(
+        &self,
+        stream: &TcpStream,
+        name: &str,
+        commit: &str,
+        request: &Request,
+    ) -> std::io::Result<()> {
         let Ok(bytes) = std::fs::read(self.directory.join(name)) else {
             return respond(stream, "404 Not Found", "", b"{}");
         };
@@ -134,7 +176,7 @@ impl Shelf {
             None => (0, bytes.len() - 1),
         };
         let headers = format!(
-            "ETag: \"{}\"\r\nx-repo-commit: {COMMIT}\r\nContent-Range: bytes {start}-{end}/{}\r\n",
+            "ETag: \"{}\"\r\nx-repo-commit: {commit}\r\nContent-Range: bytes {start}-{end}/{}\r\n",
             etag(name),
             bytes.len()
         );
@@ -162,6 +204,7 @@ impl Request {
         let mut request = Self {
             path: first.split(' ').nth(1).unwrap_or_default().to_owned(),
             token: None,
+            tag: None,
             range: None,
         };
         for line in lines {
@@ -171,6 +214,7 @@ impl Request {
             };
             match name.to_ascii_lowercase().as_str() {
                 "authorization" => request.token = value.strip_prefix("Bearer ").map(str::to_owned),
+                "if-none-match" => request.tag = Some(value.to_owned()),
                 "range" => {
                     let (start, end) = value
                         .strip_prefix("bytes=")
@@ -194,7 +238,34 @@ fn is_known(rest: &str) -> bool {
 
 /// Any text that differs from file to file.
 fn etag(name: &str) -> String {
-    name.replace('.', "-")
+    name.replace(['.', '/'], "-")
+}
+
+fn list(stream: &TcpStream, commit: &str, names: &[String]) -> std::io::Result<()> {
+    let siblings: Vec<_> = (names.iter())
+        .map(|name| json!({ "rfilename": name }))
+        .collect();
+    let body = json!({ "sha": commit, "siblings": siblings }).to_string();
+    respond(
+        stream,
+        "200 OK",
+        "Content-Type: application/json\r\n",
+        body.as_bytes(),
+    )
+}
+
+fn names_below(folder: &Path, prefix: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+        if entry.path().is_dir() {
+            names.extend(names_below(&entry.path(), &format!("{name}/")));
+        } else {
+            names.push(name);
+        }
+    }
+    names.sort();
+    names
 }
 
 fn respond(

@@ -9,13 +9,16 @@
 )]
 
 mod adapter;
+mod dataset_sources;
 mod demo;
 mod eval;
 mod faults;
 mod hub_server;
 mod mistakes;
 mod model_show;
+mod quantized;
 mod relearn;
 mod sources;
+mod tasks;
 mod unlearn;
 mod world;

@@ -6,20 +6,20 @@ use crate::hub_server::{COMMIT, HubServer, PRIVATE, PUBLIC, TOKEN};
 use crate::world::{Outcome, World};
 
 /// A world with a hub that serves its model, and an empty cache.
-struct Online {
-    world: World,
-    server: HubServer,
+pub(crate) struct Online {
+    pub(crate) world: World,
+    pub(crate) server: HubServer,
 }
 
 impl Online {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = World::new();
         let server = HubServer::start(&world.path("model"), false);
         Self { world, server }
     }
 
     /// Runs `harness` with nothing of the hub in the environment but `more`.
-    fn run(&self, arguments: &[&str], more: &[(&str, &str)]) -> Outcome {
+    pub(crate) fn run(&self, arguments: &[&str], more: &[(&str, &str)]) -> Outcome {
         let home = self
             .world
             .path("home")
@@ -46,7 +46,13 @@ impl Online {
         self.world.harness_with(arguments, &environment)
     }
 
-    fn fails(&self, code: i32, arguments: &[&str], more: &[(&str, &str)], parts: &[&str]) {
+    pub(crate) fn fails(
+        &self,
+        code: i32,
+        arguments: &[&str],
+        more: &[(&str, &str)],
+        parts: &[&str],
+    ) {
         let outcome = self.run(arguments, more);
         assert_eq!(outcome.code, code, "{arguments:?}: {}", outcome.stderr);
         assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
@@ -69,7 +75,7 @@ fn eval(model: &str) -> [&str; 5] {
 }
 
 /// The table without the line that names the model.
-fn scores(outcome: &Outcome) -> Vec<String> {
+pub(crate) fn scores(outcome: &Outcome) -> Vec<String> {
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     outcome.stdout.lines().skip(1).map(str::to_owned).collect()
 }

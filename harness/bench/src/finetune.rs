@@ -1,6 +1,8 @@
 //! Fine-tuning on answers: the loop behind pre-training the demo's models and behind relearning. Knows no methods.
 
-use harness_model::train::{AdamW, AdamWOptions, AnswerBatch, Optimizer as _, Schedule};
+use harness_model::train::{
+    AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _, Schedule,
+};
 use harness_model::{Decoder, DecoderSpec, Weights};
 
 use crate::answers::AnswerSet;
@@ -13,6 +15,7 @@ pub(crate) struct FineTuner<'a> {
     weights: Weights,
     decoder: Decoder,
     optimizer: AdamW,
+    gradients: GradientSet,
     order: EpochOrder,
     schedule: Schedule,
     batch_size: usize,
@@ -41,6 +44,7 @@ impl<'a> FineTuner<'a> {
         set.require_batch(batch_size)?;
         let (weights, variables) = weights.trainable()?;
         let decoder = Decoder::new(spec.clone(), &weights)?;
+        let gradients = GradientSet::new(&variables);
         let optimizer = AdamW::new(variables, AdamWOptions::default());
         let order = EpochOrder::new(set.pairs.len(), seed);
         Ok(Self {
@@ -48,10 +52,19 @@ impl<'a> FineTuner<'a> {
             weights,
             decoder,
             optimizer,
+            gradients,
             order,
             schedule,
             batch_size,
             steps: 0,
+        })
+    }
+
+    /// With less memory and more time for each step.
+    pub(crate) fn with_activation_checkpoints(self) -> Result<Self> {
+        Ok(Self {
+            decoder: self.decoder.with_activation_checkpoints()?,
+            ..self
         })
     }
 
@@ -69,8 +82,10 @@ impl<'a> FineTuner<'a> {
             );
             return Err(BenchError::Diverged(message));
         }
+        self.gradients.clear();
+        self.gradients.add_backward(&loss)?;
         self.optimizer
-            .step(&loss.backward()?, self.schedule.rate(self.steps))?;
+            .step(&self.gradients, self.schedule.rate(self.steps))?;
         self.steps += 1;
         Ok(FineTuningStep {
             loss: value,

@@ -26,6 +26,8 @@ pub struct RelearnOptions {
     pub learning_rate: f64,
     /// Steps after which the attacker gives up.
     pub max_steps: usize,
+    /// Whether each layer keeps its input alone and is run again for the gradients.
+    pub activation_checkpoints: bool,
     /// Seed of the order of documents.
     pub seed: u64,
 }
@@ -104,6 +106,9 @@ pub fn relearn(
         schedule,
         options.seed,
     )?;
+    if options.activation_checkpoints {
+        tuner = tuner.with_activation_checkpoints()?;
+    }
     let mut curve = RelearnCurve::new(target_loss);
     let start = Instant::now();
     while curve.steps < options.max_steps && !curve.reached {

@@ -1,9 +1,12 @@
 //! Exit codes: 0 done, 1 the work failed, 2 the request was wrong.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use harness_bench::BenchError;
+use harness_data::DataError;
 use harness_engine::EngineError;
+use harness_hub::HubError;
 use harness_model::ModelError;
 use harness_task::TaskError;
 
@@ -17,7 +20,7 @@ impl std::fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl Error for Refused {}
 
 /// Prints the error, if there is one, and chooses the code.
 pub(crate) fn code(outcome: anyhow::Result<()>) -> ExitCode {
@@ -27,6 +30,9 @@ pub(crate) fn code(outcome: anyhow::Result<()>) -> ExitCode {
         Err(error) => {
             // Every error of ours names its cause itself.
             print_error(&error.to_string());
+            if let Some(excerpt) = excerpt(&error) {
+                print_below(&excerpt);
+            }
             if is_refusal(&error) {
                 ExitCode::from(2)
             } else {
@@ -39,6 +45,23 @@ pub(crate) fn code(outcome: anyhow::Result<()>) -> ExitCode {
 #[allow(clippy::print_stderr, reason = "the one place where errors are shown")]
 pub(crate) fn print_error(message: &str) {
     eprintln!("harness: {message}");
+}
+
+#[allow(clippy::print_stderr, reason = "belongs to the error above it")]
+fn print_below(text: &str) {
+    eprintln!("{text}");
+}
+
+/// The line of a task file that the error is about.
+fn excerpt(error: &anyhow::Error) -> Option<String> {
+    let task_error = |cause: &(dyn std::error::Error + 'static)| {
+        let in_bench = match cause.downcast_ref::<BenchError>() {
+            Some(BenchError::Task(error)) => Some(error.excerpt()),
+            _ => None,
+        };
+        in_bench.or_else(|| Some(cause.downcast_ref::<TaskError>()?.excerpt()))
+    };
+    error.chain().find_map(task_error).flatten()
 }
 
 /// Whoever reads our output has seen enough.
@@ -69,16 +92,12 @@ pub(crate) fn is_refusal(error: &anyhow::Error) -> bool {
 }
 
 /// A hub that cannot be reached, or a cache that cannot be written, is nobody's mistake.
-#[cfg(feature = "hub")]
-fn hub_refuses(cause: &(dyn std::error::Error + 'static)) -> bool {
-    use harness_hub::HubError::{Io, Unreachable};
-    let error = cause.downcast_ref::<harness_hub::HubError>();
-    error.is_some_and(|error| !matches!(error, Io { .. } | Unreachable { .. }))
+fn hub_refuses(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref().is_some_and(is_hub_refusal)
 }
 
-#[cfg(not(feature = "hub"))]
-fn hub_refuses(_: &(dyn std::error::Error + 'static)) -> bool {
-    false
+fn is_hub_refusal(error: &HubError) -> bool {
+    !matches!(error, HubError::Io { .. } | HubError::Unreachable { .. })
 }
 
 fn engine_refuses(error: &EngineError) -> bool {
@@ -100,9 +119,19 @@ fn bench_refuses(error: &BenchError) -> bool {
     }
 }
 
-/// A score that is no number is the model's fault, not the request's.
+/// A score that is no number is the model's fault, not the request's; a hub that is away is nobody's.
 fn task_refuses(error: &TaskError) -> bool {
-    !matches!(error, TaskError::Score { .. } | TaskError::Aggregate { .. })
+    match error {
+        TaskError::Score { .. } | TaskError::Aggregate { .. } => false,
+        TaskError::Data { source, .. } => match source.as_ref() {
+            DataError::Remote { source, .. }
+            | DataError::DatasetNotFound {
+                hub: Some(source), ..
+            } => source.downcast_ref().is_none_or(is_hub_refusal),
+            _ => true,
+        },
+        _ => true,
+    }
 }
 
 fn model_refuses(error: &ModelError) -> bool {

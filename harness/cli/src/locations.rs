@@ -41,6 +41,11 @@ pub(crate) fn method_folders(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
+/// Where indexes of large task folders are kept between runs.
+pub(crate) fn cache_folder() -> Option<PathBuf> {
+    Some(dirs::cache_dir()?.join("harness"))
+}
+
 fn from_environment(variable: &str) -> Vec<PathBuf> {
     std::env::var_os(variable)
         .map(|list| std::env::split_paths(&list).collect())

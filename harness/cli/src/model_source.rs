@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use harness_hub::{Hub, HubSettings, MAIN};
 
+use crate::dataset_hub::in_megabytes;
 use crate::exit::Refused;
 use crate::progress::Terminal;
 
@@ -64,7 +66,10 @@ impl ModelSource {
     pub(crate) fn locate(&self, terminal: &mut Terminal) -> Result<PathBuf> {
         let model = self.name.to_str().unwrap_or_default();
         if !self.name.exists() && is_hub_id(model) {
-            return hub::download(model, self.revision.as_deref(), terminal);
+            let hub = Hub::new(HubSettings::from_environment()?);
+            let mut show = |event| terminal.show(in_megabytes(event));
+            let revision = self.revision.as_deref().unwrap_or(MAIN);
+            return Ok(hub.model(model, revision, &mut show)?);
         }
         match &self.revision {
             None => Ok(self.name.clone()),
@@ -90,65 +95,6 @@ fn is_hub_id(name: &str) -> bool {
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
     !is_gguf && parts.is_some_and(|(organisation, model)| is_part(organisation) && is_part(model))
-}
-
-#[cfg(feature = "hub")]
-mod hub {
-    use std::path::PathBuf;
-
-    use anyhow::Result;
-    use harness_bench::Event;
-    use harness_hub::{Hub, HubEvent, HubSettings, MAIN};
-
-    use crate::progress::Terminal;
-
-    const BYTES_PER_MEGABYTE: u64 = 1_000_000;
-
-    pub(super) fn download(
-        model: &str,
-        revision: Option<&str>,
-        terminal: &mut Terminal,
-    ) -> Result<PathBuf> {
-        let hub = Hub::new(HubSettings::from_environment()?);
-        let mut show = |event| terminal.show(in_megabytes(event));
-        Ok(hub.model(model, revision.unwrap_or(MAIN), &mut show)?)
-    }
-
-    fn in_megabytes(event: HubEvent) -> Event {
-        let megabytes = |bytes: u64| bytes.div_ceil(BYTES_PER_MEGABYTE) as usize;
-        match event {
-            HubEvent::FileStarted { name, bytes } => Event::StageStarted {
-                name,
-                total: Some(megabytes(bytes)),
-                unit: "MB",
-            },
-            HubEvent::FileAdvanced { bytes } => Event::StageAdvanced {
-                done: megabytes(bytes),
-                remark: "MB".into(),
-            },
-            HubEvent::FileFinished => Event::StageFinished {
-                remark: "downloaded".into(),
-            },
-            HubEvent::Message(text) => Event::Message(text),
-        }
-    }
-}
-
-#[cfg(not(feature = "hub"))]
-mod hub {
-    use std::path::PathBuf;
-
-    use anyhow::Result;
-
-    use crate::exit::Refused;
-    use crate::progress::Terminal;
-
-    pub(super) fn download(model: &str, _: Option<&str>, _: &mut Terminal) -> Result<PathBuf> {
-        let message = format!(
-            "no model directory {model}; as a hub id it needs a build with the feature \"hub\""
-        );
-        Err(Refused(message).into())
-    }
 }
 
 #[cfg(test)]

@@ -10,13 +10,15 @@ use harness_bench::unlearn::WorkerCommand;
 use harness_data::DataSource;
 use harness_task::{Limit, Task, TaskLibrary};
 
+use crate::dataset_hub::DatasetHub;
 use crate::exit::Refused;
-use crate::locations::task_folders;
+use crate::locations::{cache_folder, task_folders};
 
 /// Where tasks and their data are.
 #[derive(Args)]
 pub(crate) struct TaskOptions {
-    /// Folder with data sets, as `ORG__NAME`/ or ORG/NAME/ with Parquet, JSONL or CSV splits inside (repeatable)
+    /// Folder with data sets, as `ORG__NAME`/ or ORG/NAME/ with Parquet, JSONL or CSV splits inside (repeatable); what no
+    /// folder has is looked for in the hub's cache, then at the hub
     #[arg(long, value_name = "DIR")]
     data_dir: Vec<PathBuf>,
     /// Folder with further task YAMLs; they win over built-in ones of the same name (repeatable)
@@ -27,12 +29,16 @@ pub(crate) struct TaskOptions {
 impl TaskOptions {
     pub(crate) fn library(&self) -> Result<TaskLibrary> {
         require_folders("--include-path", &self.include_path)?;
-        Ok(TaskLibrary::open(&task_folders(&self.include_path))?)
+        Ok(TaskLibrary::open_with_cache(
+            &task_folders(&self.include_path),
+            cache_folder().as_deref(),
+        )?)
     }
 
     pub(crate) fn source(&self) -> Result<DataSource> {
         require_folders("--data-dir", &self.data_dir)?;
-        Ok(DataSource::new(self.data_dir.clone()))
+        let source = DataSource::new(self.data_dir.clone());
+        Ok(source.with_remote(Box::new(DatasetHub::default())))
     }
 
     /// A task's documents in a training role.

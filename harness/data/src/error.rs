@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::remote::RemoteError;
+
 /// Why a split could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// No data folder holds the data set.
+    /// No data folder holds the data set, and no hub has it.
     #[error(
-        "data set `{path}` not found{hint}; searched {searched}; name the folder that holds it with --data-dir"
+        "data set `{path}` not found{hint}; searched {searched}; name the folder that holds it with --data-dir{}",
+        from_hub(hub.as_ref())
     )]
     DatasetNotFound {
         /// The `dataset_path` asked for.
@@ -16,16 +19,19 @@ pub enum DataError {
         searched: String,
         /// The nearest folder name, as a clause, or nothing.
         hint: String,
+        /// What the hub said, if it was asked.
+        #[source]
+        hub: Option<RemoteError>,
     },
     /// The data set has no such config.
-    #[error("data set `{path}` has no config {config}{hint}; {} has {available}", folder.display())]
+    #[error("data set `{path}` has no config {config}{hint}; {place} has {available}")]
     ConfigNotFound {
         /// The `dataset_path` asked for.
         path: String,
         /// The config asked for, in words.
         config: String,
-        /// The data set's folder.
-        folder: PathBuf,
+        /// The data set's folder, or the hub.
+        place: String,
         /// The configs there, joined for reading.
         available: String,
         /// The nearest config, as a clause, or nothing.
@@ -46,24 +52,54 @@ pub enum DataError {
         hint: String,
     },
     /// A numbered shard of a split is not there.
-    #[error("split `{split}` in {} should have {expected} shards, found {found}", folder.display())]
+    #[error("split `{split}` in {place} should have {expected} shards, found {found}")]
     ShardMissing {
         /// The split.
         split: String,
-        /// The folder with its shards.
-        folder: PathBuf,
+        /// Where its shards are.
+        place: String,
         /// The number that the file names announce.
         expected: usize,
         /// The number of files.
         found: usize,
     },
     /// A file named in `data_files` is not there.
-    #[error("data file `{file}` not found; searched {searched}")]
+    #[error("data file `{file}` not found{hint}; searched {searched}")]
     FileNotFound {
         /// The file as written.
         file: String,
         /// The paths tried, joined for reading.
         searched: String,
+        /// The nearest file, as a clause, or nothing.
+        hint: String,
+    },
+    /// A split expression is none, or cannot be carried out.
+    #[error("split `{expression}`: {reason}")]
+    BadSplit {
+        /// The expression as written, or the split that it is about.
+        expression: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The data set is a program.
+    #[error(
+        "data set `{path}` is made by the script {script}, and no script is run; convert it by \
+         hand (datasets.load_dataset, then to_parquet) into a folder below --data-dir, or name a revision that holds \
+         Parquet with dataset_kwargs: {{revision: refs/convert/parquet}}"
+    )]
+    Script {
+        /// The `dataset_path` asked for.
+        path: String,
+        /// Name of the script.
+        script: String,
+    },
+    /// The hub did not give a file.
+    #[error("data set `{path}`: {source}")]
+    Remote {
+        /// The `dataset_path` asked for.
+        path: String,
+        /// What the hub said.
+        source: RemoteError,
     },
     /// `data_files` and `dataset_path` do not fit together, or name what is not supported.
     #[error("data set `{path}`: {reason}")]
@@ -116,6 +152,18 @@ impl DataError {
             source,
         }
     }
+}
+
+fn from_hub(error: Option<&RemoteError>) -> String {
+    error.map_or_else(String::new, |error| format!("; the hub: {error}"))
+}
+
+/// Paths in commas.
+pub(crate) fn paths(candidates: &[PathBuf]) -> String {
+    let shown: Vec<String> = (candidates.iter())
+        .map(|path| path.display().to_string())
+        .collect();
+    shown.join(", ")
 }
 
 /// Names in backquotes and commas; "nothing" for none.

@@ -1,33 +1,93 @@
-//! Rows out of JSON Lines, or out of a JSON array of objects; refuses rows that are not objects.
+//! Rows out of JSON Lines, a JSON array of objects, or below a key of one object; refuses rows that are not
+//! objects.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::{DataError, Document, Split};
+use crate::{DataError, Document, Split, file_text};
 
-/// Reads a `.json` or `.jsonl` file. A key that only some rows have is null in the others, as in an Arrow table.
-pub(crate) fn read(path: &Path) -> Result<Split, DataError> {
-    let text = std::fs::read_to_string(path).map_err(DataError::io(path))?;
-    let text = text.trim_start_matches('\u{feff}');
-    let documents = if text.trim_start().starts_with('[') {
-        array(path, text)?
-    } else {
-        lines(path, text)?
+/// Reads a JSON file. A key that only some rows have is null in the others, as in an Arrow table.
+///
+/// With `field`, the file is one object, and the rows are the value of this key.
+pub(crate) fn read(path: &Path, field: Option<&str>) -> Result<Split, DataError> {
+    let text = file_text::read(path)?;
+    let documents = match field {
+        Some(field) => rows(path, of_field(path, &text, field)?)?,
+        None if text.trim_start().starts_with('[') => rows(path, whole(path, &text)?)?,
+        None => match serde_json::from_str(&text) {
+            Ok(Value::Object(row)) => vec![row],
+            _ => lines(path, &text)?,
+        },
     };
     Ok(with_all_columns(documents))
 }
 
-fn array(path: &Path, text: &str) -> Result<Vec<Document>, DataError> {
-    let rows: Vec<Value> = serde_json::from_str(text)
-        .map_err(|error| DataError::corrupt_line(path, error.line() as u64, error.to_string()))?;
-    rows.into_iter()
-        .enumerate()
-        .map(|(index, row)| {
-            object(row)
-                .map_err(|found| not_an_object(path, None, &format!("item {index} is {found}")))
-        })
-        .collect()
+fn whole(path: &Path, text: &str) -> Result<Value, DataError> {
+    serde_json::from_str(text)
+        .map_err(|error| DataError::corrupt_line(path, error.line() as u64, error.to_string()))
+}
+
+fn of_field(path: &Path, text: &str, field: &str) -> Result<Value, DataError> {
+    let Value::Object(mut object) = whole(path, text)? else {
+        let reason = format!("with `field: {field}` the file must be one object");
+        return Err(DataError::corrupt(path, reason));
+    };
+    object.shift_remove(field).ok_or_else(|| {
+        let known = || object.keys().map(String::as_str);
+        let (hint, listed) = (
+            harness_spelling::hint(field, known()),
+            crate::error::listing(known()),
+        );
+        DataError::corrupt(
+            path,
+            format!("no key `{field}`{hint}; the file has {listed}"),
+        )
+    })
+}
+
+fn rows(path: &Path, value: Value) -> Result<Vec<Document>, DataError> {
+    match value {
+        Value::Array(rows) => {
+            let row = |(index, row)| {
+                object(row)
+                    .map_err(|found| not_an_object(path, None, &format!("item {index} is {found}")))
+            };
+            rows.into_iter().enumerate().map(row).collect()
+        }
+        Value::Object(table) => columns(path, table),
+        other => {
+            let found = object(other).err().unwrap_or_default();
+            Err(DataError::corrupt(
+                path,
+                format!("rows are a list of objects, and this is {found}"),
+            ))
+        }
+    }
+}
+
+/// Rows of a table that is written by columns, lists of one length.
+fn columns(path: &Path, table: Document) -> Result<Vec<Document>, DataError> {
+    let mut documents = Vec::new();
+    for (index, (column, cells)) in table.into_iter().enumerate() {
+        let Value::Array(cells) = cells else {
+            let reason =
+                format!("the field's value is an object, and its `{column}` is no list of cells");
+            return Err(DataError::corrupt(path, reason));
+        };
+        if index == 0 {
+            documents.resize(cells.len(), Document::new());
+        } else if cells.len() != documents.len() {
+            let (found, wanted) = (cells.len(), documents.len());
+            let reason =
+                format!("column `{column}` has {found} cells where the first has {wanted}");
+            return Err(DataError::corrupt(path, reason));
+        }
+        for (document, cell) in documents.iter_mut().zip(cells) {
+            document.insert(column.clone(), cell);
+        }
+    }
+    Ok(documents)
 }
 
 fn lines(path: &Path, text: &str) -> Result<Vec<Document>, DataError> {

@@ -1,60 +1,114 @@
-//! Finds a data set below the data folders and reads one split of it; refuses to guess between configs.
+//! Finds a data set below the data folders or at a hub and reads one split of it; refuses to guess between configs.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::listing;
-use crate::layout::{Folder, read_files};
-use crate::{DataError, DataFiles, DatasetRef, Split};
+use crate::error::paths;
+use crate::files::is_url;
+use crate::found::{
+    Found, FoundSplits, bad_reference, by_split, expand_all, expression, in_builder_folder,
+    in_repository,
+};
+use crate::patterns::Splits;
+use crate::remote::{Listing, Remote, RemoteError};
+use crate::repository::Repository;
+use crate::split_expression::parse;
+use crate::tables::{BUILDERS, Format, concatenate};
+use crate::{DataError, DatasetRef, Selection, Split};
 
-/// Names of `dataset_path` that mean "read these files", as in Hugging Face's library.
-const BUILDERS: [&str; 3] = ["json", "csv", "parquet"];
+/// The branch of a hub's data set that is meant where none is named.
+const MAIN: &str = "main";
+/// Where the hub keeps Parquet files that it made of a data set.
+const EXPORT: &str = "refs/convert/parquet";
 
 /// Where data sets are looked for.
 #[derive(Clone, Debug, Default)]
 pub struct DataSource {
     data_dirs: Vec<PathBuf>,
+    hub: Option<Arc<Hub>>,
+}
+
+/// A hub, and what it said.
+struct Hub {
+    remote: Box<dyn Remote>,
+    listings: Mutex<BTreeMap<(String, String), Listing>>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
 }
 
 impl DataSource {
     /// A source over the folders of `--data-dir`; earlier ones win.
     pub fn new(data_dirs: Vec<PathBuf>) -> Self {
-        Self { data_dirs }
+        Self {
+            data_dirs,
+            hub: None,
+        }
     }
 
-    /// Reads one split of a data set.
+    /// The same with a hub, which is asked for data sets that no folder has, and for addresses.
+    #[must_use]
+    pub fn with_remote(mut self, remote: Box<dyn Remote>) -> Self {
+        self.hub = Some(Arc::new(Hub {
+            remote,
+            listings: Mutex::default(),
+        }));
+        self
+    }
+
+    /// Reads one split of a data set, or what a split expression (`train[:10%]+test`) means.
     ///
     /// # Errors
     /// Where data set, config, split or a file is not there, and where a file is not what its name says.
     pub fn load(&self, dataset: &DatasetRef, split: &str) -> Result<Split, DataError> {
-        if BUILDERS.contains(&dataset.path.as_str()) {
-            let files = self.builder_files(dataset, split)?;
-            return read_files(&files);
-        }
-        if dataset.data_files.is_some() {
-            return Err(bad_reference(
-                dataset,
-                format!(
-                    "data_files is only read with the builders {}",
-                    listing(BUILDERS)
-                ),
-            ));
-        }
-        let root = self.dataset_folder(dataset)?;
-        let place = Folder::of_config(&dataset.path, &root, dataset.name.as_deref())?;
-        read_files(&place.split_files(&dataset.path, split)?)
+        self.select(dataset, split, &Selection::default())
     }
 
-    fn dataset_folder(&self, dataset: &DatasetRef) -> Result<PathBuf, DataError> {
-        let candidates = self.dataset_candidates(dataset);
-        if let Some(found) = candidates.iter().find(|folder| folder.is_dir()) {
-            return Ok(found.clone());
+    /// As [`Self::load`], but only some columns and rows.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and where a file lacks a column.
+    pub fn select(
+        &self,
+        dataset: &DatasetRef,
+        split: &str,
+        selection: &Selection<'_>,
+    ) -> Result<Split, DataError> {
+        let expression = expression(dataset, split)?;
+        let terms = parse(&expression)?;
+        let found = self.find(dataset)?;
+        let mut left = selection.limit.unwrap_or(usize::MAX);
+        let mut splits = Vec::new();
+        for term in &terms {
+            let source = found.source(dataset, term)?;
+            let open = |name: &str| self.open(dataset, &found, name);
+            let read = source.read(selection, left, &open)?;
+            left -= read.documents.len();
+            splits.push(read);
         }
-        let known = self.data_set_names();
-        Err(DataError::DatasetNotFound {
-            path: dataset.path.clone(),
-            searched: paths(&candidates),
-            hint: harness_spelling::hint(&dataset.path, known.iter().map(String::as_str)),
-        })
+        concatenate(&expression, splits)
+    }
+
+    fn find<'a>(&'a self, dataset: &'a DatasetRef) -> Result<Found<'a>, DataError> {
+        let builder = BUILDERS.iter().find(|(name, _)| *name == dataset.path);
+        if let Some((_, format)) = builder {
+            return self.builder(dataset, *format);
+        }
+        match self.local_folder(dataset) {
+            Ok(folder) => in_repository(dataset, Repository::local(&dataset.path, &folder)?),
+            Err(searched) => self.at_the_hub(dataset, &searched),
+        }
+    }
+
+    fn local_folder(&self, dataset: &DatasetRef) -> Result<PathBuf, Vec<PathBuf>> {
+        let candidates = self.dataset_candidates(dataset);
+        let found = candidates.iter().find(|folder| folder.is_dir()).cloned();
+        found.ok_or(candidates)
     }
 
     /// A folder beside the YAML first, then the three ways in which a hub name can be laid out.
@@ -77,6 +131,54 @@ impl DataSource {
         candidates
     }
 
+    fn at_the_hub<'a>(
+        &'a self,
+        dataset: &'a DatasetRef,
+        searched: &[PathBuf],
+    ) -> Result<Found<'a>, DataError> {
+        let revision = dataset.options.revision.as_deref();
+        let listed = match &self.hub {
+            Some(hub) if is_hub_id(&dataset.path) => {
+                match hub.list(&dataset.path, revision.unwrap_or(MAIN)) {
+                    // The cache may have the export alone.
+                    Err(error) if revision.is_none() => {
+                        hub.list(&dataset.path, EXPORT).map_err(|_| error)
+                    }
+                    listed => listed,
+                }
+            }
+            _ => Err(None),
+        };
+        let (hub, listing) = listed.map_err(|source| {
+            let known = self.data_set_names();
+            DataError::DatasetNotFound {
+                path: dataset.path.clone(),
+                searched: paths(searched),
+                hint: harness_spelling::hint(&dataset.path, known.iter().map(String::as_str)),
+                hub: source,
+            }
+        })?;
+        let remote = hub.remote.as_ref();
+        let repository = Repository::remote(&dataset.path, remote, listing);
+        let script = repository.script();
+        let is_made = script.is_some() && repository.card()?.is_empty();
+        // Rows made by a script, or packed in ways that only a script opens, are there as Parquet.
+        if revision.is_none()
+            && (is_made || !repository.has_data())
+            && let Ok((_, export)) = hub.list(&dataset.path, EXPORT)
+        {
+            let export = Repository::remote(&dataset.path, remote, export);
+            return in_repository(dataset, export);
+        }
+        match script.filter(|_| is_made) {
+            Some(script) => Err(DataError::Script {
+                path: dataset.path.clone(),
+                script: script.to_owned(),
+            }),
+            None => in_repository(dataset, repository),
+        }
+    }
+
     /// Names of the folders that could be data sets, in the hub's spelling.
     fn data_set_names(&self) -> Vec<String> {
         let mut names = Vec::new();
@@ -91,66 +193,83 @@ impl DataSource {
         names
     }
 
-    fn builder_files(&self, dataset: &DatasetRef, split: &str) -> Result<Vec<PathBuf>, DataError> {
-        let splits = match &dataset.data_files {
-            Some(DataFiles::Train(names)) => vec![("train", names)],
-            Some(DataFiles::BySplit(splits)) => splits
-                .iter()
-                .map(|(name, names)| (name.as_str(), names))
-                .collect(),
-            None => {
-                let reason = "the builder needs `dataset_kwargs: {data_files: …}`".to_owned();
-                return Err(bad_reference(dataset, reason));
-            }
-        };
-        let Some((_, names)) = splits.iter().find(|(name, _)| *name == split) else {
-            let known: Vec<&str> = splits.iter().map(|(name, _)| *name).collect();
-            return Err(builder_split_missing(dataset, split, &known));
-        };
-        names
-            .iter()
-            .map(|name| self.builder_file(dataset, name))
-            .collect()
-    }
-
-    fn builder_file(&self, dataset: &DatasetRef, name: &str) -> Result<PathBuf, DataError> {
-        if name.contains("://") {
-            return Err(bad_reference(
-                dataset,
-                format!("data file `{name}` is a URL; only local files are read"),
-            ));
-        }
+    fn builder<'a>(&self, dataset: &'a DatasetRef, format: Format) -> Result<Found<'a>, DataError> {
         let folders = std::iter::once(&dataset.base_dir).chain(&self.data_dirs);
-        let candidates: Vec<PathBuf> = folders.map(|folder| folder.join(name)).collect();
-        match candidates.iter().find(|file| file.is_file()) {
-            Some(file) => Ok(file.clone()),
-            None => Err(DataError::FileNotFound {
-                file: name.to_owned(),
-                searched: paths(&candidates),
-            }),
+        let data_dir = dataset.options.data_dir.as_deref();
+        let folders: Vec<PathBuf> = folders
+            .map(|folder| data_dir.map_or_else(|| folder.clone(), |inner| folder.join(inner)))
+            .collect();
+        let Some(files) = &dataset.options.data_files else {
+            if data_dir.is_none() {
+                let reason =
+                    "the builder needs `dataset_kwargs: {data_files: …}` or `{data_dir: …}`";
+                return Err(bad_reference(dataset, reason.to_owned()));
+            }
+            return in_builder_folder(dataset, format, &folders);
+        };
+        let mut splits = Splits::new();
+        for (split, names) in by_split(files) {
+            splits.push((split.to_owned(), expand_all(names, &folders)?));
+        }
+        Ok(Found {
+            repository: None,
+            splits: FoundSplits::Named(splits, "data_files".to_owned()),
+            format: Some(format),
+        })
+    }
+
+    fn open(
+        &self,
+        dataset: &DatasetRef,
+        found: &Found<'_>,
+        name: &str,
+    ) -> Result<PathBuf, DataError> {
+        if is_url(name) {
+            let Some(hub) = &self.hub else {
+                let reason =
+                    format!("data file `{name}` is an address, and no hub is there to download it");
+                return Err(bad_reference(dataset, reason));
+            };
+            let downloaded = hub.remote.download(name);
+            return downloaded.map_err(|source| DataError::Remote {
+                path: dataset.path.clone(),
+                source,
+            });
+        }
+        match &found.repository {
+            Some(repository) => repository.open(name),
+            None => Ok(PathBuf::from(name)),
         }
     }
 }
 
-fn bad_reference(dataset: &DatasetRef, reason: String) -> DataError {
-    DataError::BadReference {
-        path: dataset.path.clone(),
-        reason,
+impl Hub {
+    /// Asks once a run.
+    fn list(&self, dataset: &str, revision: &str) -> Result<(&Self, Listing), Option<RemoteError>> {
+        let key = (dataset.to_owned(), revision.to_owned());
+        let mut listings = self.listings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listing) = listings.get(&key) {
+            return Ok((self, listing.clone()));
+        }
+        let listing = self.remote.list(dataset, revision).map_err(Some)?;
+        listings.insert(key, listing.clone());
+        Ok((self, listing))
     }
 }
 
-fn builder_split_missing(dataset: &DatasetRef, split: &str, known: &[&str]) -> DataError {
-    DataError::SplitNotFound {
-        path: dataset.path.clone(),
-        split: split.to_owned(),
-        place: "data_files".to_owned(),
-        available: listing(known.iter().copied()),
-        hint: harness_spelling::hint(split, known.iter().copied()),
-    }
+/// Whether a name has the form of a hub's data set, `ORG/NAME`, or of one of the old ones without an organisation.
+fn is_hub_id(name: &str) -> bool {
+    let is_part = |part: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            && part.chars().all(plain)
+            && !part.contains("..")
+    };
+    name.split('/').count() <= 2 && name.split('/').all(is_part)
 }
 
 /// Folders directly inside `folder`, sorted; none if it cannot be read, as this only feeds hints.
-pub(crate) fn subfolders(folder: &Path) -> Vec<PathBuf> {
+fn subfolders(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> = entries
         .map(|entry| entry.path())
@@ -160,17 +279,9 @@ pub(crate) fn subfolders(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-pub(crate) fn file_name(path: &Path) -> String {
+fn file_name(path: &Path) -> String {
     path.file_name()
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned()
-}
-
-fn paths(candidates: &[PathBuf]) -> String {
-    candidates
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
 }

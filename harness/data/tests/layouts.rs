@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness_data::{DataFiles, DataSource, DatasetRef, Document};
+use harness_data::{DataFiles, DataSource, DatasetOptions, DatasetRef, Document};
 use serde_json::json;
 
 fn write(root: &Path, file: &str, text: &str) {
@@ -148,10 +148,13 @@ fn builders_look_beside_the_yaml_first() {
     write(data.path(), "more.csv", "text,label\nmore,2\n");
     let source = DataSource::new(vec![data.path().to_owned()]);
     let mut builder = DatasetRef {
-        data_files: Some(DataFiles::Train(vec![
-            "rows.csv".to_owned(),
-            "more.csv".to_owned(),
-        ])),
+        options: DatasetOptions {
+            data_files: Some(DataFiles::Train(vec![
+                "rows.csv".to_owned(),
+                "more.csv".to_owned(),
+            ])),
+            ..DatasetOptions::default()
+        },
         base_dir: beside.path().to_owned(),
         ..dataset("csv", None)
     };
@@ -170,7 +173,7 @@ fn builders_look_beside_the_yaml_first() {
             .contains("data_files has `train`")
     );
 
-    builder.data_files = Some(DataFiles::BySplit(vec![(
+    builder.options.data_files = Some(DataFiles::BySplit(vec![(
         "test".to_owned(),
         vec!["gone.csv".to_owned()],
     )]));
@@ -181,7 +184,7 @@ fn builders_look_beside_the_yaml_first() {
             .to_string()
             .starts_with("data file `gone.csv` not found")
     );
-    builder.data_files = Some(DataFiles::BySplit(vec![(
+    builder.options.data_files = Some(DataFiles::BySplit(vec![(
         "test".to_owned(),
         vec!["https://x/y.csv".to_owned()],
     )]));
@@ -190,7 +193,7 @@ fn builders_look_beside_the_yaml_first() {
             .load(&builder, "test")
             .unwrap_err()
             .to_string()
-            .contains("only local files")
+            .contains("no hub is there to download it")
     );
 }
 

@@ -1,4 +1,4 @@
-//! MultiRC's `acc_all`: a question counts only if every one of its answers is judged rightly; knows numbers of questions,
+//! `MultiRC`'s `acc_all`: a question counts only if every one of its answers is judged rightly; knows numbers of questions,
 //! not their texts.
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
 //! Scores of the probabilities that choices' log-likelihoods become, rather than of the best one alone: Brier score and
-//! TruthfulQA's mc2; refuses choices that are all impossible.
+//! `TruthfulQA`'s mc2; refuses choices that are all impossible.
 
 use crate::error::require_same_length;
 use crate::{MetricError, argmax, mean};
@@ -58,7 +58,7 @@ fn squared_distance(gold: usize, probabilities: &[f64]) -> Result<f64, MetricErr
     Ok(squares.sum())
 }
 
-/// TruthfulQA's mc2 (Lin et al., 2022): the share of the true choices in the probability of all, wherever they stand.
+/// `TruthfulQA`'s mc2 (Lin et al., 2022): the share of the true choices in the probability of all, wherever they stand.
 ///
 /// # Errors
 /// As [`softmax`]; also on differing numbers of log-likelihoods and labels.

@@ -10,6 +10,7 @@ mod classification;
 mod error;
 mod exact_match;
 mod group;
+mod membership;
 mod memorisation;
 mod ngram;
 mod python_random;
@@ -19,6 +20,7 @@ mod scorecard;
 mod standard_error;
 mod translation;
 mod truthfulqa;
+mod two_sample;
 mod weighted;
 mod white_space;
 
@@ -30,9 +32,10 @@ pub use classification::{F1Average, averaged_f1, binary_f1, matthews_correlation
 pub use error::MetricError;
 pub use exact_match::ExactMatch;
 pub use group::{mean_by_size, pooled_stderr, unweighted_mean_stderr};
+pub use membership::{min_k, privacy_leakage, relative_difference, standardised_logprob};
 pub use memorisation::{
     answer_probability, answer_share, exact_memorisation, extraction_strength,
-    extraction_strength_open_unlearning, truth_ratio,
+    extraction_strength_open_unlearning, truth_ratio, truth_ratio_advantage, truth_ratio_closeness,
 };
 pub use python_random::PythonRandom;
 pub use python_regex::{PatternError, PythonRegex};
@@ -41,4 +44,5 @@ pub use scorecard::{chance_corrected_utility, normalised_forgetting};
 pub use standard_error::{bootstrap_stderr, mean_stderr};
 pub use translation::{BleuCounts, BleuTokenizer, Chrf, ChrfCounts, TerCounts, bleu, chrf, ter};
 pub use truthfulqa::{TruthComparison, TruthComparisons, truthfulqa_generation};
+pub use two_sample::{KolmogorovSmirnov, area_under_roc, kolmogorov_smirnov};
 pub use weighted::{bits_per_byte, weighted_mean, weighted_perplexity, word_count};

@@ -81,6 +81,24 @@ pub fn truth_ratio(paraphrased: f64, perturbed: &[f64]) -> Result<f64, MetricErr
     Ok(mean(perturbed)?.exp() / (paraphrased.exp() + EPSILON))
 }
 
+/// How close a truth ratio is to 1, from 0 to 1: min(R, 1/R), whose mean over a forget set open-unlearning reports.
+///
+/// # Errors
+/// On a value that is not finite.
+pub fn truth_ratio_closeness(ratio: f64) -> Result<f64, MetricError> {
+    require_finite("truth ratio", &[ratio])?;
+    Ok(ratio.min(1.0 / (ratio + EPSILON)))
+}
+
+/// How far a truth ratio is below 1, from 0 to 1: max(0, 1 − R), whose mean over a retain set is TOFU's.
+///
+/// # Errors
+/// On a value that is not finite.
+pub fn truth_ratio_advantage(ratio: f64) -> Result<f64, MetricError> {
+    require_finite("truth ratio", &[ratio])?;
+    Ok((1.0 - ratio).max(0.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! TruthfulQA's scores of generated answers, as lm-eval computes them: how much closer the answer is to a true reference
+//! `TruthfulQA`'s scores of generated answers, as lm-eval computes them: how much closer the answer is to a true reference
 //! than to a false one; judges wording, not truth.
 
 use crate::translation::{BleuCounts, BleuTokenizer, bleu};
@@ -95,6 +95,7 @@ fn with_lines(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
 

@@ -8,7 +8,7 @@ use candle_core::Device;
 use crate::decoder::Decoder;
 use crate::error::{ModelError, Result, bad_file, io};
 use crate::families::read_spec;
-use crate::gguf::GgufFile;
+use crate::gguf::{GgufFile, Storage};
 use crate::spec::DecoderSpec;
 use crate::stored::StoredWeights;
 use crate::tokenizer::Tokenizer;
@@ -36,6 +36,8 @@ pub struct ModelDescription {
     pub tokenizer: Tokenizer,
     /// What lies on disk.
     pub stored: StoredWeights,
+    /// Bytes of the weights in memory, with the largest matrix widened, where [`Model::open_quantized`] opens the model.
+    pub quantized_bytes: Option<usize>,
 }
 
 impl Model {
@@ -46,10 +48,12 @@ impl Model {
     pub fn describe(source: &Path) -> Result<ModelDescription> {
         if source.is_file() {
             let file = GgufFile::open(source)?;
+            let spec = file.spec()?;
             return Ok(ModelDescription {
-                spec: file.spec()?,
                 tokenizer: file.tokenizer()?,
                 stored: StoredWeights::of_gguf(source, &file)?,
+                quantized_bytes: Some(file.kept_bytes(&spec)?),
+                spec,
             });
         }
         require_directory(source)?;
@@ -57,6 +61,7 @@ impl Model {
             spec: read_spec(source)?,
             stored: StoredWeights::of_directory(source)?,
             tokenizer: Tokenizer::read(source)?,
+            quantized_bytes: None,
         })
     }
 
@@ -73,17 +78,39 @@ impl Model {
     /// # Errors
     /// When the source or a file in it is missing, damaged or unsupported.
     pub fn open(source: &Path, device: &Device) -> Result<Self> {
-        let (spec, tokenizer, weights) = if source.is_file() {
-            let mut file = GgufFile::open(source)?;
-            let (spec, tokenizer) = (file.spec()?, file.tokenizer()?);
-            let weights = file.weights(&spec, device)?;
-            (spec, tokenizer, weights)
-        } else {
-            require_directory(source)?;
-            let (spec, tokenizer) = (read_spec(source)?, Tokenizer::read(source)?);
-            let weights = Weights::read(source, &spec, device)?;
-            (spec, tokenizer, weights)
-        };
+        if source.is_file() {
+            return Self::open_gguf(source, Storage::Dequantized, device);
+        }
+        require_directory(source)?;
+        let (spec, tokenizer) = (read_spec(source)?, Tokenizer::read(source)?);
+        let weights = Weights::read(source, &spec, device)?;
+        Ok(Self {
+            source: source.to_owned(),
+            spec,
+            weights,
+            tokenizer,
+        })
+    }
+
+    /// Reads a GGUF file whose matrices inside the layers stay in their quantized blocks and are widened to f32 only while in
+    /// use: the same answers from less memory, without training.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when the source is a directory.
+    pub fn open_quantized(source: &Path, device: &Device) -> Result<Self> {
+        if source.is_file() {
+            return Self::open_gguf(source, Storage::Kept, device);
+        }
+        require_directory(source)?;
+        let problem =
+            "a model directory has no quantized blocks that could be kept; name a GGUF file";
+        Err(bad_file(source, problem))
+    }
+
+    fn open_gguf(source: &Path, storage: Storage, device: &Device) -> Result<Self> {
+        let mut file = GgufFile::open(source)?;
+        let (spec, tokenizer) = (file.spec()?, file.tokenizer()?);
+        let weights = file.weights(&spec, storage, device)?;
         Ok(Self {
             source: source.to_owned(),
             spec,

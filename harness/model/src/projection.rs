@@ -45,6 +45,11 @@ impl Projection {
         })
     }
 
+    /// Whether an adapter's output is different each time.
+    pub(crate) fn has_dropout(&self) -> bool {
+        self.adapter.as_ref().is_some_and(Adapter::has_dropout)
+    }
+
     /// x [rows, inputs] → [rows, outputs].
     pub(crate) fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let bias = self.bias.as_ref();
@@ -54,7 +59,7 @@ impl Projection {
             Matrix::Compressed(weight) => ops::compressed_linear(x, weight, bias)?,
         };
         match &self.adapter {
-            Some(adapter) => y + adapter.forward(x)?,
+            Some(adapter) => ops::sum(&y, &adapter.forward(x)?),
             None => Ok(y),
         }
     }

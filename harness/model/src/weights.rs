@@ -105,20 +105,23 @@ impl Weights {
     /// # Errors
     /// When matrices are compressed, or the device has no room.
     pub fn trainable(&self) -> Result<(Self, BTreeMap<String, Var>)> {
+        self.clone().into_trainable()
+    }
+
+    /// As [`Self::trainable`]; a tensor that nobody else holds is freed as soon as it is copied.
+    ///
+    /// # Errors
+    /// As [`Self::trainable`].
+    pub fn into_trainable(mut self) -> Result<(Self, BTreeMap<String, Var>)> {
         self.refuse_compressed("train an adapter instead")?;
         let mut variables = BTreeMap::new();
-        for (name, tensor) in &self.tensors {
-            variables.insert(name.clone(), Var::from_tensor(&tensor.copy()?)?);
+        for (name, tensor) in &mut self.tensors {
+            // A variable's own tensor would be shared instead of copied.
+            let variable = Var::from_tensor(&tensor.detach())?;
+            *tensor = variable.as_tensor().clone();
+            variables.insert(name.clone(), variable);
         }
-        let tensors = variables
-            .iter()
-            .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
-            .collect();
-        let weights = Self {
-            tensors,
-            ..self.clone()
-        };
-        Ok((weights, variables))
+        Ok((self, variables))
     }
 
     /// The same tensors with an adapter at work beside them, in place of any other.

@@ -25,7 +25,10 @@ pub mod yaml;
 pub use chat::{ChatMessage, ChatTemplate, JinjaChatTemplate, Role, SpecialTokens};
 pub use error::TaskError;
 pub use hooks::{HookResult, Hooks};
-pub use library::TaskLibrary;
+pub use library::{
+    AggregateMetric, Duplicate, GroupNode, Needs, Selection, TaskLibrary, TaskNode, ValidatedTask,
+    Validation, json_schema,
+};
 pub use request::{DocumentRequests, Limit, Request, RequestOptions, Response, TrainingPair};
 pub use result::{AggregatedMetric, MetricValue, Sample, TaskResult, TaskScores};
 pub use spec::{

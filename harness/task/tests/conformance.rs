@@ -239,7 +239,7 @@ fn every_task_that_ships_is_valid() {
     let names: Vec<String> = library.tasks().map(|(name, _)| name.to_owned()).collect();
     assert!(names.len() >= 14, "{names:?}");
     for spec in library.resolve(&names).unwrap() {
-        let beside_the_yaml = spec.data_files.is_some();
+        let beside_the_yaml = spec.dataset_options.data_files.is_some();
         if beside_the_yaml {
             let task = Task::load(spec, &DataSource::default()).unwrap();
             assert!(

@@ -32,12 +32,14 @@ impl Recipe {
             schedule: ScheduleKind::Linear,
             weight_decay: 0.01,
             max_gradient_norm: Some(1.0),
+            activation_checkpoints: false,
             seed,
         };
         let relearning = RelearnOptions {
             batch_size: 3,
             learning_rate: 5e-4,
             max_steps: 240,
+            activation_checkpoints: false,
             seed,
         };
         Self {

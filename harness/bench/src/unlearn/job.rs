@@ -62,6 +62,8 @@ pub struct TrainingOptions {
     pub weight_decay: f64,
     /// Joint L2 norm that gradients are clipped to; absent: no clipping.
     pub max_gradient_norm: Option<f64>,
+    /// Whether each layer keeps its input alone and is run again for the gradients.
+    pub activation_checkpoints: bool,
     /// Seed of the order of documents.
     pub seed: u64,
 }

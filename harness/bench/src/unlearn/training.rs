@@ -7,7 +7,9 @@ use std::time::Instant;
 use candle_core::Tensor;
 use harness_engine::Encoder;
 use harness_host::{MethodInstance, Need, Role, StepLoss, StepSource};
-use harness_model::train::{AdamW, AdamWOptions, AnswerBatch, Optimizer as _, Schedule};
+use harness_model::train::{
+    AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _, Schedule,
+};
 use harness_model::{Decoder, Model, Weights};
 
 use super::job::{StepRecord, UnlearnJob};
@@ -58,6 +60,7 @@ pub(super) struct Unlearning {
     forget: RoleData,
     retain: Option<RoleData>,
     optimizer: AdamW,
+    gradients: GradientSet,
     schedule: Schedule,
     batch_size: usize,
     tokens: Cell<usize>,
@@ -102,7 +105,7 @@ impl Reference {
 impl Unlearning {
     pub(super) fn new(
         job: &UnlearnJob,
-        model: &Model,
+        model: Model,
         instance: MethodInstance,
         needs: &dyn Fn(Need) -> bool,
     ) -> Result<Self> {
@@ -117,8 +120,6 @@ impl Unlearning {
         } else {
             None
         };
-        let (weights, variables) = model.weights.trainable()?;
-        let decoder = Decoder::new(model.spec.clone(), &weights)?;
         let reference = if needs(Need::Reference) {
             Some(Reference {
                 decoder: model.decoder()?,
@@ -128,6 +129,11 @@ impl Unlearning {
         } else {
             None
         };
+        let (weights, variables) = model.weights.into_trainable()?;
+        let mut decoder = Decoder::new(model.spec, &weights)?;
+        if job.training.activation_checkpoints {
+            decoder = decoder.with_activation_checkpoints()?;
+        }
         let options = AdamWOptions {
             weight_decay: job.training.weight_decay,
             max_gradient_norm: job.training.max_gradient_norm,
@@ -139,6 +145,7 @@ impl Unlearning {
             total_steps: job.training.steps,
             kind: job.training.schedule,
         };
+        let gradients = GradientSet::new(&variables);
         let optimizer = AdamW::new(variables, options);
         let (batch_size, tokens) = (job.training.batch_size, Cell::new(0));
         Ok(Self {
@@ -149,6 +156,7 @@ impl Unlearning {
             forget,
             retain,
             optimizer,
+            gradients,
             schedule,
             batch_size,
             tokens,
@@ -171,7 +179,9 @@ impl Unlearning {
             messages,
         } = self.instance.loss(&*self)?;
         let learning_rate = self.schedule.rate(step);
-        let gradient_norm = self.optimizer.step(&loss.backward()?, learning_rate)?;
+        self.gradients.clear();
+        self.gradients.add_backward(&loss)?;
+        let gradient_norm = self.optimizer.step(&self.gradients, learning_rate)?;
         let record = StepRecord {
             step: step + 1,
             loss: f64::from(value),

@@ -11,39 +11,18 @@ use super::job::{Job, UnlearnJob, WorkerEvent};
 use super::training::Unlearning;
 use crate::error::{BenchError, Result};
 
-/// Deep graphs are walked recursively when gradients are computed.
-const STACK_BYTES: usize = 256 << 20;
-
 /// Does the job that `input` holds as JSON and writes events to `output`, one a line. Failures are events, too.
 ///
 /// # Errors
 /// When `output` cannot be written: the parent is gone.
-pub fn serve(input: &str, output: &mut (dyn Write + Send)) -> std::io::Result<()> {
-    std::thread::scope(|scope| {
-        let work = || {
-            if let Err(failure) = work(input, output) {
-                let event = match failure {
-                    Failure::ParentGone(error) => return Err(error),
-                    Failure::Refused(message) => WorkerEvent::Failed {
-                        message,
-                        refused: true,
-                    },
-                    Failure::Failed(message) => WorkerEvent::Failed {
-                        message,
-                        refused: false,
-                    },
-                };
-                return write_event(output, &event);
-            }
-            Ok(())
-        };
-        let thread = std::thread::Builder::new()
-            .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, work)?;
-        thread
-            .join()
-            .unwrap_or_else(|_| Err(std::io::Error::other("the training thread panicked")))
-    })
+pub fn serve(input: &str, output: &mut dyn Write) -> std::io::Result<()> {
+    let (message, refused) = match work(input, output) {
+        Ok(()) => return Ok(()),
+        Err(Failure::ParentGone(error)) => return Err(error),
+        Err(Failure::Refused(message)) => (message, true),
+        Err(Failure::Failed(message)) => (message, false),
+    };
+    write_event(output, &WorkerEvent::Failed { message, refused })
 }
 
 enum Failure {
@@ -112,7 +91,7 @@ fn prepare(job: &UnlearnJob) -> Result<Unlearning> {
     let method = LoadedMethod::open(&job.library)?;
     let instance = method.create(&job.options)?;
     let model = Model::open(&job.model, &Device::Cpu)?;
-    Unlearning::new(job, &model, instance, &|need| {
+    Unlearning::new(job, model, instance, &|need| {
         method.description().needs(need)
     })
 }

@@ -32,6 +32,9 @@ pub(crate) struct Eval {
     /// `LoRA` adapter in PEFT's format to put on the model
     #[arg(long, value_name = "DIR")]
     peft: Option<PathBuf>,
+    /// Keep the matrices of a GGUF file in their quantized blocks: less memory, more time, the same scores
+    #[arg(long)]
+    keep_quantized: bool,
     /// Tasks, groups, tags, patterns or YAML files, separated by commas or spaces
     #[arg(long, short = 't', value_name = "TASKS", required = true, num_args = 1.., value_delimiter = ',')]
     tasks: Vec<String>,
@@ -88,7 +91,12 @@ impl Eval {
             prepare_output(output)?;
         }
         let mut terminal = Terminal::default();
-        let mut model = Model::open(&source.locate(&mut terminal)?, &device)?;
+        let open = if self.keep_quantized {
+            Model::open_quantized
+        } else {
+            Model::open
+        };
+        let mut model = open(&source.locate(&mut terminal)?, &device)?;
         if let Some(adapter) = &self.peft {
             let lora = Lora::read(adapter, &model.spec, &device)?;
             model.weights = model.weights.with_adapters(&lora)?;
@@ -167,13 +175,19 @@ impl Eval {
     }
 
     fn model_source(&self) -> Result<ModelSource> {
-        match (self.model.to_str(), &self.model_args) {
+        let source = match (self.model.to_str(), &self.model_args) {
             (Some("hf"), arguments) => {
-                ModelSource::from_arguments(arguments.as_deref().unwrap_or_default())
+                ModelSource::from_arguments(arguments.as_deref().unwrap_or_default())?
             }
-            (_, None) => Ok(ModelSource::new(&self.model)),
-            (_, Some(_)) => Err(Refused("--model-args goes with --model hf".into()).into()),
+            (_, None) => ModelSource::new(&self.model),
+            (_, Some(_)) => return Err(Refused("--model-args goes with --model hf".into()).into()),
+        };
+        if self.keep_quantized && !source.name().is_file() {
+            let name = source.name().display();
+            let problem = format!("--keep-quantized goes with a GGUF file, and {name} is none");
+            return Err(Refused(problem).into());
         }
+        Ok(source)
     }
 }
 

@@ -102,6 +102,8 @@ struct Token {
 )]
 struct MemoryEstimate {
     eval_bytes: usize,
+    /// With a GGUF file's matrices kept in their blocks.
+    eval_quantized_bytes: Option<usize>,
     training_bytes: usize,
     training_weights_bytes: usize,
     training_gradients_bytes: usize,
@@ -128,7 +130,7 @@ impl Facts {
             context_tokens: spec.max_positions,
             tied_head: spec.head.tied,
             tokenizer: TokenizerFacts::of(&model.tokenizer)?,
-            memory: MemoryEstimate::of(spec),
+            memory: MemoryEstimate::of(model),
         })
     }
 
@@ -230,12 +232,15 @@ impl TokenizerFacts {
 }
 
 impl MemoryEstimate {
-    fn of(spec: &DecoderSpec) -> Self {
+    fn of(model: &ModelDescription) -> Self {
+        let spec = &model.spec;
         let weights = spec.parameters() * F32_BYTES;
         let layer = layer_floats(spec) * F32_BYTES;
         let activations = spec.layers.len() * layer * SEQUENCES * SEQUENCE_TOKENS;
         Self {
             eval_bytes: weights + layer * SCORED_TOKENS,
+            eval_quantized_bytes: (model.quantized_bytes)
+                .map(|weights| weights + layer * SCORED_TOKENS),
             training_bytes: 6 * weights + activations,
             training_weights_bytes: 2 * weights,
             training_gradients_bytes: 2 * weights,
@@ -253,10 +258,13 @@ impl MemoryEstimate {
             size(self.training_moments_bytes),
             size(self.training_activations_bytes),
         );
+        let quantized = self.eval_quantized_bytes.map_or_else(String::new, |bytes| {
+            format!("; about {} with --keep-quantized", size(bytes))
+        });
         [
             (
                 "Memory to score",
-                format!("about {}, f32", size(self.eval_bytes)),
+                format!("about {}, f32{quantized}", size(self.eval_bytes)),
             ),
             ("Memory to train", training),
         ]

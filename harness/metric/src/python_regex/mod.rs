@@ -99,7 +99,7 @@ impl PythonRegex {
         Ok(replaced)
     }
 
-    /// Visits the matches as CPython's scanner does: a match may touch the one before it, also where that was empty, but
+    /// Visits the matches as `CPython`'s scanner does: a match may touch the one before it, also where that was empty, but
     /// is then not empty itself.
     fn for_each_match<'t>(
         &self,

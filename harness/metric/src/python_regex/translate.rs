@@ -134,7 +134,7 @@ impl<'p> Translator<'p> {
     pub(super) fn literal(&mut self, character: char) {
         if character.is_ascii() && !character.is_ascii_alphanumeric() {
             let number = u32::from(character);
-            self.written.push_str(&format!(r"\x{{{number:x}}}"));
+            self.written.extend([r"\x{", &format!("{number:x}"), "}"]);
         } else {
             self.written.push(character);
         }
@@ -154,7 +154,7 @@ impl<'p> Translator<'p> {
         if is_repeat {
             self.accept("}");
             let least = if least.is_empty() { "0" } else { least };
-            self.written.push_str(&format!("{{{least},{most}}}"));
+            self.written.extend(["{", least, ",", most, "}"]);
         } else {
             self.rest = before;
             self.literal('{');
@@ -220,7 +220,7 @@ impl<'p> Translator<'p> {
         if is_open || group > self.groups {
             return Err(self.error(format!("group {group} does not end before its repetition")));
         }
-        self.written.push_str(&format!(r"(?:\{group})"));
+        self.written.extend([r"(?:\", &group.to_string(), ")"]);
         Ok(())
     }
 
@@ -253,7 +253,7 @@ impl<'p> Translator<'p> {
             self.open(&format!("(?{handed_on}:"), None);
         } else if self.accept(")") && off.is_empty() && at_start {
             if !handed_on.is_empty() {
-                self.written.push_str(&format!("(?{handed_on})"));
+                self.written.extend(["(?", &handed_on, ")"]);
             }
             self.at_start = true;
         } else {

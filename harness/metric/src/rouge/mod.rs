@@ -109,6 +109,7 @@ pub fn rouge_with_best(
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
 

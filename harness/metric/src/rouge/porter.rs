@@ -94,7 +94,7 @@ pub(super) fn porter_stem(word: &str) -> String {
     let word = without_plural(word);
     let word = without_past_or_participle(&word);
     let word = with_final_i(word);
-    let word = without_double_suffix(word);
+    let word = without_double_suffix(&word);
     let word = replace(&word, ADJECTIVE_SUFFIXES, |stem, _| measure(stem) > 0);
     let word = replace(&word, LAST_SUFFIXES, |stem, ending| {
         measure(stem) > 1 && (ending != "ion" || stem.ends_with(['s', 't']))
@@ -154,10 +154,10 @@ fn with_final_i(word: String) -> String {
 }
 
 /// Step 2. `alli` goes to `al` first, so that `al` may be part of another ending.
-fn without_double_suffix(word: String) -> String {
+fn without_double_suffix(word: &str) -> String {
     match word.strip_suffix("alli") {
-        Some(stem) if measure(stem) > 0 => without_double_suffix(format!("{stem}al")),
-        _ => replace(&word, DOUBLE_SUFFIXES, |stem, ending| {
+        Some(stem) if measure(stem) > 0 => without_double_suffix(&format!("{stem}al")),
+        _ => replace(word, DOUBLE_SUFFIXES, |stem, ending| {
             // The l of `logi` counts as the stem's: geologi, theologi.
             measure(stem) > 0 || (ending == "logi" && measure(&format!("{stem}l")) > 0)
         }),
@@ -229,4 +229,38 @@ fn ends_in_short_syllable(word: &str) -> bool {
         && !is_consonant(word, length - 2)
         && is_consonant(word, length - 1)
         && !word.ends_with(['w', 'x', 'y'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Examples of Porter's paper, after all steps, and four words of NLTK's own.
+    #[test]
+    fn published_examples() {
+        for (word, stem) in [
+            ("caresses", "caress"),
+            ("ponies", "poni"),
+            ("cats", "cat"),
+            ("agreed", "agre"),
+            ("plastered", "plaster"),
+            ("motoring", "motor"),
+            ("conflated", "conflat"),
+            ("hopping", "hop"),
+            ("falling", "fall"),
+            ("filing", "file"),
+            ("happy", "happi"),
+            ("relational", "relat"),
+            ("generalizations", "gener"),
+            ("oscillators", "oscil"),
+            ("adoption", "adopt"),
+            ("controll", "control"),
+            ("ties", "tie"),
+            ("skies", "sky"),
+            ("dying", "die"),
+            ("innings", "inning"),
+        ] {
+            assert_eq!(porter_stem(word), stem, "{word}");
+        }
+    }
 }

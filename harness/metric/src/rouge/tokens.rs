@@ -8,7 +8,7 @@ const LONGEST_UNSTEMMED: usize = 3;
 /// How ROUGE cuts a text into tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RougeTokenizer {
-    /// Words as they are: rouge-score's default, and TruthfulQA's.
+    /// Words as they are: rouge-score's default, and `TruthfulQA`'s.
     #[default]
     Plain,
     /// Words without their endings (`use_stemmer=True`): open-unlearning's.

@@ -94,7 +94,7 @@ pub fn bleu(documents: &[BleuCounts]) -> Result<f64, MetricError> {
     require_some("bleu", "document", documents)?;
     let total = documents
         .iter()
-        .fold(BleuCounts::default(), |total, counts| total.add(counts));
+        .fold(BleuCounts::default(), BleuCounts::add);
     if total.matches == [0; ORDERS] || total.ngrams.contains(&0) {
         return Ok(0.0);
     }

@@ -10,7 +10,7 @@ pub enum BleuTokenizer {
     /// `13a`, that of NIST's mteval-v13a: ASCII punctuation. sacrebleu's default, and lm-eval's `bleu`.
     #[default]
     Mteval13a,
-    /// `intl`, that of mteval-v14: every script's punctuation and symbols. TruthfulQA's generation scores use it.
+    /// `intl`, that of mteval-v14: every script's punctuation and symbols. `TruthfulQA`'s generation scores use it.
     International,
 }
 

@@ -59,14 +59,11 @@ impl<'t> Pieces<'t> {
 /// A word and the punctuation mark at its end, or else at its start; marks further in stay.
 fn without_punctuation(word: &str) -> impl Iterator<Item = &str> {
     let is_mark = |character: char| character.is_ascii_punctuation();
-    let cut = if word.chars().nth(1).is_none() {
-        0
-    } else if word.ends_with(is_mark) {
+    let is_long = word.chars().nth(1).is_some();
+    let cut = if is_long && word.ends_with(is_mark) {
         word.len() - 1
-    } else if word.starts_with(is_mark) {
-        1
     } else {
-        0
+        usize::from(is_long && word.starts_with(is_mark))
     };
     let (start, end) = word.split_at(cut);
     [start, end].into_iter().filter(|part| !part.is_empty())
@@ -165,7 +162,7 @@ pub fn chrf(documents: &[ChrfCounts]) -> Result<f64, MetricError> {
     require_some("chrf", "document", documents)?;
     let total = documents
         .iter()
-        .fold(ChrfCounts::default(), |total, counts| total.add(counts));
+        .fold(ChrfCounts::default(), ChrfCounts::add);
     Ok(total.score())
 }
 

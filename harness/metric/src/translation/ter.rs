@@ -71,6 +71,7 @@ pub fn ter(documents: &[TerCounts]) -> Result<f64, MetricError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
 

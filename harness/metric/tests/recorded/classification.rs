@@ -53,3 +53,16 @@ fn bootstraps() {
         assert_close(stderr.unwrap(), number(&case["expected"]), case);
     });
 }
+
+/// What a command waits for after the model has answered.
+#[test]
+fn a_bootstrap_of_the_usual_size_takes_seconds() {
+    let pairs: Vec<(u8, u8)> = (0..1000_u32)
+        .map(|index| (u8::from(index % 3 == 0), u8::from(index % 4 == 0)))
+        .collect();
+    let started = std::time::Instant::now();
+    let stderr = bootstrap_stderr(&pairs, 100_000, matthews_correlation).unwrap();
+    let seconds = started.elapsed().as_secs_f64();
+    eprintln!("100,000 replicates of 1,000 documents: {seconds:.1} s");
+    assert!(stderr.is_some() && seconds < 120.0, "{seconds} s");
+}

@@ -18,3 +18,4 @@ mod python_regex;
 mod random_streams;
 mod rouge;
 mod translation;
+mod unlearning;

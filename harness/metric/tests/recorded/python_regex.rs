@@ -54,7 +54,7 @@ fn replaces_what_python_replaces() {
     });
 }
 
-/// Patterns whose meaning differs between the two languages, with what CPython's documentation says of them.
+/// Patterns whose meaning differs between the two languages, with what `CPython`'s documentation says of them.
 #[test]
 fn where_the_languages_differ() {
     let cases: [(&str, &str, Value); 28] = [

@@ -1,4 +1,4 @@
-//! ROUGE against the rouge-score package, and TruthfulQA's generation scores against lm-eval's.
+//! ROUGE against the rouge-score package, and `TruthfulQA`'s generation scores against lm-eval's.
 
 use harness_metric::{
     Rouge, RougeScore, RougeTokenizer, rouge, rouge_with_best, truthfulqa_generation,

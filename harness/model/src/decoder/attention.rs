@@ -63,6 +63,14 @@ impl Attention {
         })
     }
 
+    pub(super) fn projections(&self) -> Vec<&Projection> {
+        let inputs = match &self.input {
+            Input::Separate(three) => &three[..],
+            Input::Fused(one) => std::slice::from_ref(one),
+        };
+        inputs.iter().chain([&self.output]).collect()
+    }
+
     /// x [rows, width] → [rows, width].
     pub(super) fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let [mut query, mut key, value] = self.input.forward(x, &pass.spec.attention)?;

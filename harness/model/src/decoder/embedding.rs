@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use crate::error::{ModelError, Result};
+use crate::ops;
 use crate::packed::PackedBatch;
 use crate::projection::Projection;
 use crate::spec::DecoderSpec;
@@ -37,8 +38,7 @@ impl Embedding {
     /// The input of the first layer [rows, width].
     pub(super) fn forward(&self, batch: &PackedBatch, spec: &DecoderSpec) -> Result<Tensor> {
         check_tokens(batch, spec.vocabulary)?;
-        let tokens = Tensor::new(batch.tokens(), self.tokens.device())?;
-        let mut state = self.tokens.index_select(&tokens, 0)?;
+        let mut state = ops::embedding(&self.tokens, batch.tokens().to_vec())?;
         if let Some(project_in) = &self.project_in {
             state = project_in.forward(&state)?;
         }
@@ -48,8 +48,7 @@ impl Embedding {
         if let (Some(table), Some(learned)) = (&self.positions, &spec.embedding.positions) {
             check_positions(batch, spec.max_positions)?;
             let rows = batch.positions().iter().map(|&p| p + learned.offset as u32);
-            let rows = Tensor::from_iter(rows, table.device())?;
-            state = (state + table.index_select(&rows, 0)?)?;
+            state = (state + ops::embedding(table, rows.collect())?)?;
         }
         Ok(state)
     }

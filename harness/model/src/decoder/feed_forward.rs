@@ -44,6 +44,13 @@ impl FeedForward {
         })
     }
 
+    pub(super) fn projections(&self) -> Vec<&Projection> {
+        match &self.up {
+            Up::Plain(up) | Up::FusedGated(up) => vec![up, &self.down],
+            Up::Gated { gate, up } => vec![gate, up, &self.down],
+        }
+    }
+
     /// x [rows, width] → [rows, width].
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let inner = match &self.up {

@@ -6,6 +6,8 @@ use super::Pass;
 use super::attention::Attention;
 use super::feed_forward::FeedForward;
 use super::norm::{Norm, applied};
+use crate::ops;
+use crate::projection::Projection;
 use crate::spec::{DecoderSpec, NormPart, Wiring};
 use crate::weights::Weights;
 
@@ -50,6 +52,12 @@ impl Layer {
         })
     }
 
+    pub(super) fn has_dropout(&self) -> bool {
+        let projections = self.attention.projections().into_iter();
+        let mut all = projections.chain(self.feed_forward.projections());
+        all.any(Projection::has_dropout)
+    }
+
     /// x [rows, width] → [rows, width].
     pub(super) fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         match pass.spec.wiring {
@@ -63,17 +71,17 @@ impl Layer {
         let mixed = self
             .attention
             .forward(&applied(self.attention_norm.as_ref(), x)?, pass)?;
-        let x = (x + applied(self.attention_output_norm.as_ref(), &mixed)?)?;
+        let x = ops::sum(x, &applied(self.attention_output_norm.as_ref(), &mixed)?)?;
         let fed = self
             .feed_forward
             .forward(&applied(self.feed_forward_norm.as_ref(), &x)?)?;
-        x + applied(self.feed_forward_output_norm.as_ref(), &fed)?
+        ops::sum(&x, &applied(self.feed_forward_output_norm.as_ref(), &fed)?)
     }
 
     fn post_norm(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let sum = (x + self.attention.forward(x, pass)?)?;
+        let sum = ops::sum(x, &self.attention.forward(x, pass)?)?;
         let x = applied(self.attention_norm.as_ref(), &sum)?;
-        let sum = (&x + self.feed_forward.forward(&x)?)?;
+        let sum = ops::sum(&x, &self.feed_forward.forward(&x)?)?;
         applied(self.feed_forward_norm.as_ref(), &sum)
     }
 
@@ -84,6 +92,6 @@ impl Layer {
             Some(own) => self.feed_forward.forward(&own.forward(x)?)?,
             None => self.feed_forward.forward(&normed)?,
         };
-        (x + mixed)? + fed
+        ops::sum(&ops::sum(x, &mixed)?, &fed)
     }
 }

@@ -1,12 +1,17 @@
-//! Models in llama.cpp's GGUF format: read as if a model directory lay in the file, weights dequantized to f32.
+//! Models in llama.cpp's GGUF format: read as if a model directory lay in the file, weights dequantized to f32 or matrices kept
+//! in their quantized blocks.
 //!
-//! Llama-architecture files with a byte-level BPE tokenizer are read; everything else is refused by name. Nothing is computed
-//! with quantized weights.
+//! The architectures of `architecture.rs` are read, with the tokenizers of `words.rs` and `sentencepiece.rs` or a tokenizer.json
+//! beside the file; everything else is refused by name. Nothing is computed with quantized numbers.
 
+mod architecture;
 mod config;
+mod places;
 mod rope;
+mod sentencepiece;
 mod tensors;
 mod tokenizer;
+mod words;
 
 use std::fs::File;
 use std::io::BufReader;
@@ -18,46 +23,43 @@ use candle_core::quantized::gguf_file::{Content, Value};
 use crate::error::{ModelError, Result, bad_file, first_line, io};
 use crate::families::spec_of;
 use crate::spec::DecoderSpec;
-use crate::tokenizer::{Tokenizer, TokenizerSettings};
+use architecture::Architecture;
+pub(crate) use tensors::Storage;
+
+/// More than any model has; what a damaged file asks for must not fill the memory.
+const MOST_LAYERS: usize = 10_000;
 
 /// An opened GGUF file: metadata and the list of tensors.
 pub(crate) struct GgufFile {
     path: PathBuf,
     content: Content,
     reader: BufReader<File>,
+    architecture: &'static Architecture,
     /// Divisors of the rotary frequencies.
-    rope_factors: Option<Vec<f32>>,
+    divisors: rope::Divisors,
 }
 
 impl GgufFile {
     /// Reads the header.
     ///
     /// # Errors
-    /// When the file is no GGUF file or is cut short, or holds another architecture than llama.
+    /// When the file is no GGUF file or is cut short, or holds an architecture that is not read.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let mut reader = BufReader::new(File::open(path).map_err(io(path))?);
         // candle divides by the file's own `general.alignment`, which may be zero.
         let content = catch_unwind(AssertUnwindSafe(|| Content::read(&mut reader)))
             .map_err(|_| bad_file(path, "the GGUF header makes no sense"))?
-            .map_err(|error| {
-                let problem = format!("no GGUF file, or damaged ({})", first_line(&error));
-                bad_file(path, problem)
-            })?;
-        let rope_factors = rope::read_factors(&content, &mut reader)
-            .map_err(|error| damaged(path, rope::FACTORS, &error))?;
-        let file = Self {
+            .map_err(|error| bad_file(path, unreadable(&first_line(&error))))?;
+        let architecture = architecture_of(path, &content)?;
+        let divisors = rope::read_divisors(architecture, &content, &mut reader)
+            .map_err(|(name, error)| damaged(path, name, &error))?;
+        Ok(Self {
             path: path.to_owned(),
             content,
             reader,
-            rope_factors,
-        };
-        match file.text("general.architecture")? {
-            "llama" => Ok(file),
-            _ => Err(file.unsupported(
-                "general.architecture",
-                " in GGUF files (llama is); take the model's safetensors",
-            )),
-        }
+            architecture,
+            divisors,
+        })
     }
 
     /// What the decoder has to do.
@@ -66,40 +68,6 @@ impl GgufFile {
     /// When metadata is missing or asks for something that is not supported.
     pub(crate) fn spec(&self) -> Result<DecoderSpec> {
         spec_of(&self.path, &self.config()?)
-    }
-
-    /// The tokenizer that the metadata describes.
-    ///
-    /// # Errors
-    /// When metadata is missing or describes another kind of tokenizer.
-    pub(crate) fn tokenizer(&self) -> Result<Tokenizer> {
-        let inner = serde_json::from_value(self.tokenizer_json()?)
-            .map_err(|error| bad_file(&self.path, format!("tokenizer: {error}")))?;
-        let settings = TokenizerSettings {
-            tokenizer_config: self.tokenizer_config()?,
-            config: self.config()?,
-            generation: self.generation_config()?,
-            ..TokenizerSettings::default()
-        };
-        Tokenizer::new(inner, &settings)
-    }
-
-    /// The files besides the weights that a model directory of this model has, by name.
-    ///
-    /// # Errors
-    /// As [`Self::spec`] and [`Self::tokenizer`].
-    pub(crate) fn small_files(&self) -> Result<Vec<(&'static str, String)>> {
-        let files = [
-            ("config.json", self.config()?),
-            ("tokenizer.json", self.tokenizer_json()?),
-            ("tokenizer_config.json", self.tokenizer_config()?),
-            ("generation_config.json", self.generation_config()?),
-        ];
-        let text = |value: &serde_json::Value| format!("{value:#}\n");
-        Ok(files
-            .into_iter()
-            .map(|(name, value)| (name, text(&value)))
-            .collect())
     }
 
     fn get(&self, key: &str) -> Option<&Value> {
@@ -146,6 +114,16 @@ impl GgufFile {
         }
     }
 
+    fn flags(&self, key: &str) -> Result<Vec<bool>> {
+        let flags = self.list(key)?.iter().map(|value| match value {
+            Value::Bool(flag) => Some(*flag),
+            _ => None,
+        });
+        flags
+            .collect::<Option<_>>()
+            .ok_or_else(|| self.bad(key, "a list of true and false"))
+    }
+
     fn list(&self, key: &str) -> Result<&[Value]> {
         match self.get(key) {
             Some(Value::Array(list)) => Ok(list),
@@ -164,20 +142,53 @@ impl GgufFile {
     }
 
     fn bad(&self, key: &str, expected: &str) -> ModelError {
-        let found = match self.get(key) {
-            None => "it is missing".to_owned(),
-            Some(value) => format!("it is {}", shown(value)),
-        };
-        bad_file(&self.path, format!("{key} must be {expected}; {found}"))
+        bad_value(&self.path, self.get(key), key, expected)
     }
 
     fn unsupported(&self, key: &str, detail: &str) -> ModelError {
-        let value = self.get(key).map_or("nothing".to_owned(), shown);
-        ModelError::Unsupported {
-            path: self.path.clone(),
-            setting: format!("{key}: {value}"),
-            detail: detail.to_owned(),
-        }
+        unsupported(&self.path, self.get(key), key, detail)
+    }
+}
+
+fn architecture_of(path: &Path, content: &Content) -> Result<&'static Architecture> {
+    let key = "general.architecture";
+    let value = content.metadata.get(key);
+    let Some(Value::String(name)) = value else {
+        return Err(bad_value(path, value, key, "a string"));
+    };
+    Architecture::named(name).ok_or_else(|| {
+        let detail = format!(
+            " in GGUF files ({} are); take the model's safetensors",
+            Architecture::names()
+        );
+        unsupported(path, value, key, &detail)
+    })
+}
+
+/// What is wrong with a file whose header cannot be read.
+fn unreadable(problem: &str) -> String {
+    if problem.contains("unknown dtype") {
+        return format!(
+            "a tensor has a storage type that is not supported ({problem}; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Q2_K to Q6_K are)"
+        );
+    }
+    format!("no GGUF file, or damaged ({problem})")
+}
+
+fn bad_value(path: &Path, value: Option<&Value>, key: &str, expected: &str) -> ModelError {
+    let found = match value {
+        None => "it is missing".to_owned(),
+        Some(value) => format!("it is {}", shown(value)),
+    };
+    bad_file(path, format!("{key} must be {expected}; {found}"))
+}
+
+fn unsupported(path: &Path, value: Option<&Value>, key: &str, detail: &str) -> ModelError {
+    let value = value.map_or("nothing".to_owned(), shown);
+    ModelError::Unsupported {
+        path: path.to_owned(),
+        setting: format!("{key}: {value}"),
+        detail: detail.to_owned(),
     }
 }
 

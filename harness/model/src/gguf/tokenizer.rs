@@ -1,53 +1,151 @@
-//! From GGUF metadata to what tokenizer.json and `tokenizer_config.json` would say: byte-level BPE only, whose way of cutting
-//! texts into words is known by name. Other tokenizers are refused.
+//! The tokenizer of a GGUF file: tokenizer.json beside it where there is one, else what the metadata amount to. Kinds of
+//! vocabulary that cannot be translated exactly are refused.
+
+use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
+use super::words::{Words, byte_level};
 use super::{GgufFile, integer};
-use crate::error::{Result, bad_file};
+use crate::error::{Result, bad_file, io};
+use crate::tokenizer::{Tokenizer, TokenizerSettings};
 
-/// llama.cpp's token types that are no ordinary vocabulary.
-const CONTROL: i64 = 3;
-const USER_DEFINED: i64 = 4;
-/// How GPT-2 cuts words, less the white space at the end of a text.
-const GPT2_WORDS: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)";
-/// How Llama 3 does.
-const LLAMA3_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// How llama.cpp cuts where a file names no way: one expression after the other.
-const DEFAULT_WORDS: [&str; 4] = [
-    r"[\p{P}\$\+<=>\^~\|]+",
-    GPT2_WORDS,
-    r"\p{N}+",
-    "[0-9][0-9][0-9]",
-];
-const SUPPORTED: &str = " in GGUF files (gpt-2, smollm, llama-bpe and default are)";
+/// llama.cpp's token types.
+pub(super) mod kind {
+    pub(in crate::gguf) const NORMAL: i64 = 1;
+    pub(in crate::gguf) const CONTROL: i64 = 3;
+    pub(in crate::gguf) const USER_DEFINED: i64 = 4;
+}
+
+pub(super) const WAY_OUT: &str = " in GGUF files; put the model's tokenizer.json beside the file";
 
 impl GgufFile {
-    pub(super) fn tokenizer_json(&self) -> Result<Value> {
-        let model = "tokenizer.ggml.model";
-        if self.text(model)? != "gpt2" {
-            return Err(self.unsupported(model, " in GGUF files (gpt2, byte-level BPE, is)"));
+    /// The tokenizer.
+    ///
+    /// # Errors
+    /// When metadata is missing or describes another kind of tokenizer, and when tokenizer.json does not fit the model.
+    pub(crate) fn tokenizer(&self) -> Result<Tokenizer> {
+        let Some(beside) = self.beside() else {
+            let inner = serde_json::from_value(self.tokenizer_json()?)
+                .map_err(|error| bad_file(&self.path, format!("tokenizer: {error}")))?;
+            return Tokenizer::new(inner, &self.settings()?);
+        };
+        let inner =
+            tokenizers::Tokenizer::from_file(&beside).map_err(|error| bad_file(&beside, error))?;
+        let (ids, rows) = (inner.get_vocab_size(true), self.vocabulary_rows()?);
+        if ids > rows {
+            let problem =
+                format!("has {ids} tokens, the model beside it {rows}: it is another model's");
+            return Err(bad_file(&beside, problem));
         }
+        Tokenizer::new(inner, &self.settings()?)
+    }
+
+    /// The files besides the weights that a model directory of this model has, by name.
+    ///
+    /// # Errors
+    /// As for the description and the tokenizer.
+    pub(crate) fn small_files(&self) -> Result<Vec<(&'static str, String)>> {
+        let text = |value: &Value| format!("{value:#}\n");
+        let tokenizer = match self.beside() {
+            Some(beside) => std::fs::read_to_string(&beside).map_err(io(&beside))?,
+            None => text(&self.tokenizer_json()?),
+        };
+        let settings = self.settings()?;
+        let mut files = vec![
+            ("config.json", text(&settings.config)),
+            ("tokenizer.json", tokenizer),
+            ("tokenizer_config.json", text(&settings.tokenizer_config)),
+            ("generation_config.json", text(&settings.generation)),
+        ];
+        if !settings.special_tokens.is_null() {
+            files.push(("special_tokens_map.json", text(&settings.special_tokens)));
+        }
+        files.extend(
+            settings
+                .chat_template
+                .map(|template| ("chat_template.jinja", template)),
+        );
+        Ok(files)
+    }
+
+    /// tokenizer.json in the file's folder, if it is there.
+    fn beside(&self) -> Option<PathBuf> {
+        let beside = self.path.with_file_name("tokenizer.json");
+        beside.is_file().then_some(beside)
+    }
+
+    /// What is said about special tokens: by the files beside tokenizer.json where that is there, else by the metadata.
+    fn settings(&self) -> Result<TokenizerSettings> {
+        let beside = match self.beside().as_deref().and_then(std::path::Path::parent) {
+            Some(folder) => TokenizerSettings::read(folder)?,
+            None => TokenizerSettings::default(),
+        };
+        let tokenizer_config = match beside.tokenizer_config {
+            Value::Null => self.tokenizer_config()?,
+            given => given,
+        };
+        Ok(TokenizerSettings {
+            tokenizer_config,
+            config: self.config()?,
+            generation: self.generation_config()?,
+            ..beside
+        })
+    }
+
+    fn tokenizer_json(&self) -> Result<Value> {
+        let model = "tokenizer.ggml.model";
         let tokens = self.texts("tokenizer.ggml.tokens")?;
         let vocabulary: Map<String, Value> = (tokens.iter().enumerate())
             .map(|(id, token)| ((*token).to_owned(), id.into()))
             .collect();
-        Ok(json!({
-            "version": "1.0",
-            "added_tokens": self.added_tokens(&tokens)?,
-            "pre_tokenizer": self.pre_tokenizer()?,
-            "post_processor": self.post_processor(&tokens)?,
-            "decoder": byte_level(true),
-            "model": {
-                "type": "BPE",
-                "vocab": vocabulary,
-                "merges": self.texts("tokenizer.ggml.merges")?,
-                "ignore_merges": self.is_llama3()?,
-            },
-        }))
+        let mut json = json!({ "version": "1.0", "added_tokens": self.added_tokens(&tokens)? });
+        let (parts, bos) = match self.text(model)? {
+            "gpt2" => {
+                let words = self.words()?;
+                (self.byte_level_bpe(words, &vocabulary)?, words.like_llama3)
+            }
+            "llama" => (self.sentencepiece(&tokens, &vocabulary)?, true),
+            _ => {
+                let known = " in GGUF files (gpt2, byte-level BPE, and llama, SentencePiece with scores, are); put the model's tokenizer.json beside the file";
+                return Err(self.unsupported(model, known));
+            }
+        };
+        json["post_processor"] = self.post_processor(&tokens, bos)?;
+        for (name, part) in parts {
+            json[name] = part;
+        }
+        Ok(json)
     }
 
-    pub(super) fn tokenizer_config(&self) -> Result<Value> {
+    fn byte_level_bpe(
+        &self,
+        words: &Words,
+        vocabulary: &Map<String, Value>,
+    ) -> Result<Map<String, Value>> {
+        let normalizer = words.normalizer.map(|name| json!({ "type": name }));
+        let model = json!({
+            "type": "BPE",
+            "vocab": vocabulary,
+            "merges": self.texts("tokenizer.ggml.merges")?,
+            "ignore_merges": words.like_llama3,
+        });
+        let parts = [
+            ("normalizer", json!(normalizer)),
+            (
+                "pre_tokenizer",
+                json!({ "type": "Sequence", "pretokenizers": (words.steps)() }),
+            ),
+            ("decoder", byte_level(true)),
+            ("model", model),
+        ];
+        Ok(parts
+            .map(|(name, part)| (name.to_owned(), part))
+            .into_iter()
+            .collect())
+    }
+
+    fn tokenizer_config(&self) -> Result<Value> {
         let tokens = self.texts("tokenizer.ggml.tokens")?;
         let mut config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
@@ -55,7 +153,7 @@ impl GgufFile {
             "eos_token": self.role(&tokens, "eos")?,
             "unk_token": self.role(&tokens, "unknown")?,
             "pad_token": self.role(&tokens, "padding")?,
-            "model_max_length": self.count("llama.context_length")?,
+            "model_max_length": self.sized("context_length")?,
         });
         if self.get("tokenizer.chat_template").is_some() {
             config["chat_template"] = self.text("tokenizer.chat_template")?.into();
@@ -64,7 +162,7 @@ impl GgufFile {
     }
 
     /// Text of the token in a role.
-    fn role<'a>(&self, tokens: &[&'a str], role: &str) -> Result<Option<&'a str>> {
+    pub(super) fn role<'a>(&self, tokens: &[&'a str], role: &str) -> Result<Option<&'a str>> {
         let Some(id) = self.token_id(role)? else {
             return Ok(None);
         };
@@ -75,17 +173,22 @@ impl GgufFile {
         tokens.get(id).copied().map(Some).ok_or_else(outside)
     }
 
-    fn added_tokens(&self, tokens: &[&str]) -> Result<Vec<Value>> {
+    /// llama.cpp's type of every token.
+    pub(super) fn kinds(&self, tokens: &[&str]) -> Result<Vec<Option<i64>>> {
         let key = "tokenizer.ggml.token_type";
         let types = self.list(key)?;
         if types.len() != tokens.len() {
             return Err(self.bad(key, &format!("a list of {}", tokens.len())));
         }
-        let kinds = types.iter().map(integer);
+        Ok(types.iter().map(integer).collect())
+    }
+
+    fn added_tokens(&self, tokens: &[&str]) -> Result<Vec<Value>> {
+        let kinds = self.kinds(tokens)?.into_iter();
         let added = kinds.zip(tokens).enumerate().filter_map(|(id, (kind, token))| {
             let special = match kind? {
-                CONTROL => true,
-                USER_DEFINED => false,
+                kind::CONTROL => true,
+                kind::USER_DEFINED => false,
                 _ => return None,
             };
             Some(json!({
@@ -96,41 +199,25 @@ impl GgufFile {
         Ok(added.collect())
     }
 
-    fn is_llama3(&self) -> Result<bool> {
-        Ok(matches!(self.pre()?, "llama-bpe" | "llama3" | "llama-v3"))
-    }
-
-    fn pre(&self) -> Result<&str> {
-        match self.get("tokenizer.ggml.pre") {
-            None => Ok("default"),
-            Some(_) => self.text("tokenizer.ggml.pre"),
-        }
-    }
-
-    fn pre_tokenizer(&self) -> Result<Value> {
-        let steps = match self.pre()? {
-            "gpt-2" => vec![byte_level(true)],
-            "smollm" => vec![
-                json!({ "type": "Digits", "individual_digits": true }),
-                byte_level(true),
-            ],
-            _ if self.is_llama3()? => vec![split(LLAMA3_WORDS), byte_level(false)],
-            "default" => {
-                let splits = DEFAULT_WORDS.into_iter().map(split);
-                splits.chain([byte_level(false)]).collect()
-            }
-            _ => return Err(self.unsupported("tokenizer.ggml.pre", SUPPORTED)),
+    fn words(&self) -> Result<&'static Words> {
+        let key = "tokenizer.ggml.pre";
+        let name = match self.get(key) {
+            None => "default",
+            Some(_) => self.text(key)?,
         };
-        Ok(json!({ "type": "Sequence", "pretokenizers": steps }))
+        Words::named(name).ok_or_else(|| {
+            let known = format!(
+                " in GGUF files ({} are); put the model's tokenizer.json beside the file",
+                Words::names()
+            );
+            self.unsupported(key, &known)
+        })
     }
 
-    /// BOS before and EOS after every text, where the file says so; Llama 3 has BOS where it says nothing.
-    fn post_processor(&self, tokens: &[&str]) -> Result<Value> {
+    /// BOS before and EOS after every text, where the file says so; `bos` where it says nothing.
+    fn post_processor(&self, tokens: &[&str], bos: bool) -> Result<Value> {
         let around = [
-            (
-                "bos",
-                self.flag("tokenizer.ggml.add_bos_token", self.is_llama3()?)?,
-            ),
+            ("bos", self.flag("tokenizer.ggml.add_bos_token", bos)?),
             ("eos", self.flag("tokenizer.ggml.add_eos_token", false)?),
         ];
         let text = json!({ "Sequence": { "id": "A", "type_id": 0 } });
@@ -156,12 +243,4 @@ impl GgufFile {
             "pair": [{ "Sequence": { "id": "A", "type_id": 0 } }, { "Sequence": { "id": "B", "type_id": 1 } }],
         }))
     }
-}
-
-fn byte_level(use_regex: bool) -> Value {
-    json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex })
-}
-
-fn split(words: &str) -> Value {
-    json!({ "type": "Split", "pattern": { "Regex": words }, "behavior": "Isolated", "invert": false })
 }

@@ -31,6 +31,10 @@ impl Adapter {
         }
     }
 
+    pub(crate) fn has_dropout(&self) -> bool {
+        self.dropout.is_some()
+    }
+
     /// x [rows, inputs] → [rows, outputs], to be added to what the projection gives.
     pub(crate) fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let low = match &self.dropout {

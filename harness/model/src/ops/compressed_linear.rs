@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use candle_core::quantized::QTensor;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
-use super::matrix::{Matrix, contiguous};
+use super::matrix::{CpuValues, contiguous_matrix, product};
 
 struct CompressedLinear {
     /// [outputs, inputs].
@@ -20,18 +20,12 @@ impl CustomOp1 for CompressedLinear {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        contiguous(self.name(), x, layout)?;
-        let (rows, inputs) = layout.shape().dims2()?;
-        let outputs = self.weight.shape().dims2()?.0;
-        let widened = self.weight.dequantize(&candle_core::Device::Cpu)?;
-        let (storage, _) = widened.storage_and_layout();
-        let Storage::Cpu(weight) = &*storage else {
-            bail!("{}: CPU tensors only", self.name());
-        };
-        let weight = Matrix::whole(weight, outputs, inputs);
-        let x = Matrix::rows(x, layout.start_offset(), rows, inputs, inputs);
-        let y = x.times(weight.transposed())?;
-        Ok((CpuStorage::F32(y), Shape::from((rows, outputs))))
+        let x = contiguous_matrix(self.name(), x, layout)?;
+        let weight = self.weight.dequantize(&candle_core::Device::Cpu)?;
+        let weight = CpuValues::of(self.name(), &weight);
+        let weight = weight.matrix()?;
+        let y = product(x, weight.transpose());
+        Ok((CpuStorage::F32(y), Shape::from((x.nrows(), weight.nrows()))))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {

@@ -3,7 +3,8 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::matrix::contiguous;
+use super::gradient_buffers::{add_all, weight_gradient};
+use super::matrix::{CpuValues, contiguous};
 use super::vector::{dot, sum_of, wide};
 
 /// Rows a thread takes at a time, and the granularity of the weight gradient's partial sums.
@@ -27,6 +28,11 @@ impl LayerNorm {
         (mean, (variance + self.epsilon).sqrt().recip())
     }
 
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "must be inlined into the target-feature version of its caller"
+    )]
     fn forward_rows(&self, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
         let width = weight.len();
         for (y, x) in y.chunks_mut(width).zip(x.chunks(width)) {
@@ -38,13 +44,18 @@ impl LayerNorm {
     }
 
     /// Gradients of the inputs, and partial sums of the weight's and the bias's gradients for one run of rows.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "must be inlined into the target-feature version of its caller"
+    )]
     fn backward_rows(
         &self,
         x: &[f32],
         weight: &[f32],
         dy: &[f32],
         dx: &mut [f32],
-    ) -> [Vec<f32>; 2] {
+    ) -> (Vec<f32>, Vec<f32>) {
         let width = weight.len();
         let (mut dweight, mut dbias) = (vec![0f32; width], vec![0f32; width]);
         let (mut normed, mut weighted) = (vec![0f32; width], vec![0f32; width]);
@@ -66,7 +77,7 @@ impl LayerNorm {
                 dx[i] = (weighted[i] - shift - normed[i] * shrink) * scale;
             }
         }
-        [dweight, dbias]
+        (dweight, dbias)
     }
 }
 
@@ -105,29 +116,23 @@ impl CustomOp3 for LayerNorm {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let width = w.elem_count();
-        let (values, weight) = (x.flatten_all()?.to_vec1::<f32>()?, w.to_vec1::<f32>()?);
-        let dy = dy.flatten_all()?.to_vec1::<f32>()?;
+        let dy = dy.contiguous()?;
+        let [values, weight, dy] = [x, w, &dy].map(|t| CpuValues::of(self.name(), t));
+        let (values, weight, dy) = (values.slice()?, weight.slice()?, dy.slice()?);
         let mut dx = vec![0f32; values.len()];
         let chunk = width * ROWS_PER_TASK;
         let tasks = dx
             .par_chunks_mut(chunk)
             .zip(values.par_chunks(chunk))
             .zip(dy.par_chunks(chunk));
-        let parts: Vec<[Vec<f32>; 2]> = tasks
-            .map(|((dx, x), dy)| wide(|| self.backward_rows(x, &weight, dy, dx)))
-            .collect();
-        let total = |which: usize, like: &Tensor| {
-            let mut total = vec![0f32; width];
-            for part in &parts {
-                total
-                    .iter_mut()
-                    .zip(&part[which])
-                    .for_each(|(total, part)| *total += part);
-            }
-            Tensor::from_vec(total, width, like.device())
-        };
+        let (dweights, dbiases): (Vec<_>, Vec<_>) = tasks
+            .map(|((dx, x), dy)| wide(|| self.backward_rows(x, weight, dy, dx)))
+            .unzip();
         let dx = Tensor::from_vec(dx, x.shape(), x.device())?;
-        Ok((Some(dx), Some(total(0, w)?), Some(total(1, b)?)))
+        let sum = |of: &Tensor, parts: &[Vec<f32>]| {
+            weight_gradient(of, |sum, accumulate| add_all(sum, accumulate, parts))
+        };
+        Ok((Some(dx), sum(w, &dweights)?, sum(b, &dbiases)?))
     }
 }
 

@@ -1,76 +1,65 @@
-//! Matrix products over strided parts of CPU storages, and the checks that fused operations share.
+//! Matrix products over views of f32 slices, and how operations get at the values of CPU tensors. Knows no gradients.
+//!
+//! The products of a piece of work are faer's; how work is cut into pieces is decided here, by shape alone.
 
-use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, Layout, Result, Shape, bail};
+use candle_core::{CpuStorage, Device, Layout, Result, Storage, StorageRef, Tensor, bail};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
 
-/// A matrix inside a storage: element (r, c) is at `offset + r·row_stride + c·column_stride`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Matrix<'a> {
-    storage: &'a CpuStorage,
-    offset: usize,
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+/// Multiplications that one task is worth: half a millisecond of one core.
+const MULTIPLICATIONS_PER_TASK: usize = 32 << 20;
+
+/// Row-major `values` as a matrix of `columns` columns.
+pub(super) fn matrix(values: &[f32], columns: usize) -> MatRef<'_, f32> {
+    MatRef::from_row_major_slice(values, values.len() / columns, columns)
 }
 
-impl<'a> Matrix<'a> {
-    /// Rows of `columns` elements that follow each other at a distance of `row_stride`.
-    pub(super) fn rows(
-        storage: &'a CpuStorage,
-        offset: usize,
-        rows: usize,
-        columns: usize,
-        row_stride: usize,
-    ) -> Self {
-        Self {
-            storage,
-            offset,
-            rows,
-            columns,
-            row_stride,
-            column_stride: 1,
-        }
-    }
+/// As [`matrix`], to be written to.
+pub(super) fn matrix_mut(values: &mut [f32], columns: usize) -> MatMut<'_, f32> {
+    let rows = values.len() / columns;
+    MatMut::from_row_major_slice_mut(values, rows, columns)
+}
 
-    /// A whole storage of `columns` columns.
-    pub(super) fn whole(storage: &'a CpuStorage, rows: usize, columns: usize) -> Self {
-        Self::rows(storage, 0, rows, columns, columns)
+/// The product a · b, row-major.
+pub(super) fn product(a: MatRef<f32>, b: MatRef<f32>) -> Vec<f32> {
+    let mut values = vec![0f32; a.nrows() * b.ncols()];
+    if b.ncols() > 0 {
+        product_into(matrix_mut(&mut values, b.ncols()), Accum::Replace, a, b);
     }
+    values
+}
 
-    /// The same elements with rows and columns exchanged.
-    pub(super) fn transposed(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
+/// Writes or adds a · b to `out`, on all threads.
+///
+/// The longer side is halved until a piece is worth one task, whatever the number of threads, and each element is summed
+/// by one thread. (faer's own threads wait for each other by spinning, which costs dearly where cores are shared.)
+pub(super) fn product_into(out: MatMut<f32>, accumulate: Accum, a: MatRef<f32>, b: MatRef<f32>) {
+    let (rows, columns) = (out.nrows(), out.ncols());
+    if rows * columns * a.ncols() <= MULTIPLICATIONS_PER_TASK {
+        matmul(out, accumulate, a, b, 1.0, Par::Seq);
+    } else if rows >= columns {
+        let half = half(rows);
+        let (top, bottom) = out.split_at_row_mut(half);
+        let (a_top, a_bottom) = a.split_at_row(half);
+        rayon::join(
+            || product_into(top, accumulate, a_top, b),
+            || product_into(bottom, accumulate, a_bottom, b),
+        );
+    } else {
+        let half = half(columns);
+        let (left, right) = out.split_at_col_mut(half);
+        let (b_left, b_right) = b.split_at_col(half);
+        rayon::join(
+            || product_into(left, accumulate, a, b_left),
+            || product_into(right, accumulate, a, b_right),
+        );
     }
+}
 
-    /// The product `self · other`, row-major.
-    pub(super) fn times(self, other: Self) -> Result<Vec<f32>> {
-        let product = self.storage.matmul(
-            other.storage,
-            (1, self.rows, other.columns, self.columns),
-            &self.layout(),
-            &other.layout(),
-        )?;
-        match product {
-            CpuStorage::F32(values) => Ok(values),
-            _ => bail!("matrix product: expected f32"),
-        }
-    }
-
-    fn layout(&self) -> Layout {
-        let shape = Shape::from((self.rows, self.columns));
-        Layout::new(
-            shape,
-            vec![self.row_stride, self.column_stride],
-            self.offset,
-        )
-    }
+/// About half, a multiple of what the kernels compute at a time.
+fn half(length: usize) -> usize {
+    const TILE: usize = 48;
+    (length / 2).next_multiple_of(TILE).min(length)
 }
 
 /// The elements of a contiguous f32 argument of the operation `op`.
@@ -86,4 +75,57 @@ pub(super) fn contiguous<'a>(
         Some((start, end)) => Ok(&values[start..end]),
         None => bail!("{op}: contiguous tensors only"),
     }
+}
+
+/// The elements of a contiguous f32 argument [rows, columns] of the operation `op`.
+pub(super) fn contiguous_matrix<'a>(
+    op: &str,
+    storage: &'a CpuStorage,
+    layout: &Layout,
+) -> Result<MatRef<'a, f32>> {
+    let (rows, columns) = layout.shape().dims2()?;
+    let values = contiguous(op, storage, layout)?;
+    Ok(MatRef::from_row_major_slice(values, rows, columns))
+}
+
+/// A tensor's values while a backward pass reads them.
+pub(super) struct CpuValues<'a> {
+    op: &'static str,
+    storage: StorageRef<'a>,
+    layout: &'a Layout,
+}
+
+impl<'a> CpuValues<'a> {
+    /// Of an argument of the operation `op`.
+    pub(super) fn of(op: &'static str, tensor: &'a Tensor) -> Self {
+        let (storage, layout) = tensor.storage_and_layout();
+        Self {
+            op,
+            storage,
+            layout,
+        }
+    }
+
+    /// All elements of a contiguous f32 tensor.
+    pub(super) fn slice(&self) -> Result<&[f32]> {
+        contiguous(self.op, self.storage()?, self.layout)
+    }
+
+    /// The elements of a contiguous f32 tensor [rows, columns].
+    pub(super) fn matrix(&self) -> Result<MatRef<'_, f32>> {
+        contiguous_matrix(self.op, self.storage()?, self.layout)
+    }
+
+    fn storage(&self) -> Result<&CpuStorage> {
+        match &*self.storage {
+            Storage::Cpu(storage) => Ok(storage),
+            _ => bail!("{}: CPU tensors only", self.op),
+        }
+    }
+}
+
+/// A copy of a contiguous f32 argument of the operation `op`, as a tensor of its own.
+pub(crate) fn tensor_of(op: &str, storage: &CpuStorage, layout: &Layout) -> Result<Tensor> {
+    let values = contiguous(op, storage, layout)?;
+    Tensor::from_slice(values, layout.shape(), &Device::Cpu)
 }

@@ -3,7 +3,8 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::matrix::contiguous;
+use super::gradient_buffers::{add_all, weight_gradient};
+use super::matrix::{CpuValues, contiguous};
 use super::vector::{dot, sum_of, wide};
 
 /// Rows a thread takes at a time, and the granularity of the weight gradient's partial sums.
@@ -14,6 +15,11 @@ struct RmsNorm {
 }
 
 impl RmsNorm {
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "must be inlined into the target-feature version of its caller"
+    )]
     fn inverse_rms(&self, row: &[f32]) -> f32 {
         (sum_of(row, |x| x * x) / row.len() as f32 + self.epsilon)
             .sqrt()
@@ -21,6 +27,11 @@ impl RmsNorm {
     }
 
     /// Gradients of the inputs, and partial sums of the weight's gradient for one run of rows.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "must be inlined into the target-feature version of its caller"
+    )]
     fn backward_rows(&self, x: &[f32], weight: &[f32], dy: &[f32], dx: &mut [f32]) -> Vec<f32> {
         let width = weight.len();
         let mut dweight = vec![0f32; width];
@@ -86,8 +97,9 @@ impl CustomOp2 for RmsNorm {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let width = w.elem_count();
-        let (values, weight) = (x.flatten_all()?.to_vec1::<f32>()?, w.to_vec1::<f32>()?);
-        let dy = dy.flatten_all()?.to_vec1::<f32>()?;
+        let dy = dy.contiguous()?;
+        let [values, weight, dy] = [x, w, &dy].map(|t| CpuValues::of(self.name(), t));
+        let (values, weight, dy) = (values.slice()?, weight.slice()?, dy.slice()?);
         let mut dx = vec![0f32; values.len()];
         let chunk = width * ROWS_PER_TASK;
         let tasks = dx
@@ -95,20 +107,10 @@ impl CustomOp2 for RmsNorm {
             .zip(values.par_chunks(chunk))
             .zip(dy.par_chunks(chunk));
         let parts: Vec<Vec<f32>> = tasks
-            .map(|((dx, x), dy)| wide(|| self.backward_rows(x, &weight, dy, dx)))
+            .map(|((dx, x), dy)| wide(|| self.backward_rows(x, weight, dy, dx)))
             .collect();
-        let mut dweight = vec![0f32; width];
-        for part in parts {
-            dweight
-                .iter_mut()
-                .zip(part)
-                .for_each(|(sum, part)| *sum += part);
-        }
-        let dx = Tensor::from_vec(dx, x.shape(), x.device())?;
-        Ok((
-            Some(dx),
-            Some(Tensor::from_vec(dweight, width, w.device())?),
-        ))
+        let dweight = weight_gradient(w, |sum, accumulate| add_all(sum, accumulate, &parts))?;
+        Ok((Some(Tensor::from_vec(dx, x.shape(), x.device())?), dweight))
     }
 }
 

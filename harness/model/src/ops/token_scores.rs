@@ -1,14 +1,26 @@
 //! Log-probabilities of chosen tokens straight from hidden states, without ever storing [rows, vocabulary].
 //!
-//! log softmax(h·Wᵀ + b)[target], logits perhaps capped as c·tanh(logit / c), computed a few rows at a time; the backward pass recomputes each piece.
+//! log softmax(h·Wᵀ + b)[target], logits perhaps capped as c·tanh(logit / c), computed for a part of the vocabulary at a
+//! time; the backward pass computes each part again.
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
+use std::ops::Range;
+use std::sync::OnceLock;
 
-use super::matrix::{Matrix, contiguous};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use faer::{Accum, MatRef};
+use rayon::prelude::*;
+
+use super::gradient_buffers::{add_all, weight_gradient};
+use super::linear::add_rows;
+use super::matrix::{
+    CpuValues, contiguous, contiguous_matrix, matrix, matrix_mut, product, product_into,
+};
 use super::vector::{exp, max, sum_of, tanh, wide};
 
-/// Logits held at a time: 4 Mi values, 16 MiB.
-const LOGITS_PER_PIECE: usize = 4 << 20;
+/// Logits held at a time: 2 Mi values, 8 MiB, about what stays near the cores.
+const LOGITS_PER_PIECE: usize = 2 << 20;
+/// Fewer tokens than this make narrow matrix products.
+const MIN_TOKENS_PER_PIECE: usize = 1024;
 
 /// What the model thinks of one target token.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,178 +55,244 @@ impl TokenHead {
 /// A view of hidden states [rows, width], head weights [vocabulary, width] and bias `[vocabulary]` or empty.
 #[derive(Clone, Copy)]
 struct Head<'a> {
-    hidden: &'a CpuStorage,
-    hidden_offset: usize,
-    weight: &'a CpuStorage,
-    weight_offset: usize,
+    hidden: MatRef<'a, f32>,
+    weight: MatRef<'a, f32>,
     bias: &'a [f32],
     soft_cap: Option<f32>,
-    width: usize,
-    vocabulary: usize,
 }
 
-impl<'a> Head<'a> {
-    fn new(
-        (hidden, lh): (&'a CpuStorage, &Layout),
-        (weight, lw): (&'a CpuStorage, &Layout),
-        (bias, lb): (&'a CpuStorage, &Layout),
-        soft_cap: Option<f32>,
-    ) -> Result<Self> {
-        contiguous("token_logprobs", hidden, lh)?;
-        contiguous("token_logprobs", weight, lw)?;
-        let (vocabulary, width) = lw.shape().dims2()?;
-        Ok(Self {
-            hidden,
-            hidden_offset: lh.start_offset(),
-            weight,
-            weight_offset: lw.start_offset(),
-            bias: contiguous("token_logprobs", bias, lb)?,
-            soft_cap,
-            width,
-            vocabulary,
-        })
+/// Some rows' logits for some of the vocabulary.
+struct Piece {
+    rows: Range<usize>,
+    tokens: Range<usize>,
+    /// [rows, tokens], row-major.
+    logits: Vec<f32>,
+}
+
+impl Piece {
+    /// Each row's logits, with `of_rows` (one a row of the head), on all threads.
+    fn for_each_row<T: Send>(
+        &mut self,
+        of_rows: &mut [T],
+        each: impl Fn(&mut [f32], usize, &mut T) + Sync,
+    ) {
+        const ROWS_PER_TASK: usize = 8;
+        let (width, first) = (self.tokens.len(), self.rows.start);
+        let rows = self.logits.par_chunks_mut(width);
+        rows.zip(&mut of_rows[self.rows.clone()])
+            .enumerate()
+            .with_min_len(ROWS_PER_TASK)
+            .for_each(|(row, (logits, of_row))| wide(|| each(logits, first + row, of_row)));
+    }
+}
+
+impl Head<'_> {
+    /// All logits, a piece at a time: for a run of rows, one part of the vocabulary after the other.
+    fn for_each_piece(&self, mut each: impl FnMut(Piece)) {
+        let (rows, vocabulary) = (self.hidden.nrows(), self.weight.nrows());
+        let rows_per_piece = rows.min(LOGITS_PER_PIECE / MIN_TOKENS_PER_PIECE);
+        let tokens_per_piece = LOGITS_PER_PIECE / rows_per_piece.max(1);
+        for start in (0..rows).step_by(rows_per_piece.max(1)) {
+            let rows = start..(start + rows_per_piece).min(rows);
+            for start in (0..vocabulary).step_by(tokens_per_piece) {
+                let tokens = start..(start + tokens_per_piece).min(vocabulary);
+                each(Piece {
+                    logits: self.logits(&rows, &tokens),
+                    rows: rows.clone(),
+                    tokens,
+                });
+            }
+        }
     }
 
-    fn rows_per_piece(&self) -> usize {
-        (LOGITS_PER_PIECE / self.vocabulary).max(1)
-    }
-
-    fn hidden_rows(&self, start: usize, rows: usize) -> Matrix<'a> {
-        Matrix::rows(
-            self.hidden,
-            self.hidden_offset + start * self.width,
-            rows,
-            self.width,
-            self.width,
-        )
-    }
-
-    fn weight(&self) -> Matrix<'a> {
-        Matrix::rows(
-            self.weight,
-            self.weight_offset,
-            self.vocabulary,
-            self.width,
-            self.width,
-        )
-    }
-
-    fn logits(&self, start: usize, rows: usize) -> Result<Vec<f32>> {
-        let hidden = self.hidden_rows(start, rows);
-        let mut logits = hidden.times(self.weight().transposed())?;
-        wide(|| {
-            for logits in logits.chunks_mut(self.vocabulary) {
-                logits
-                    .iter_mut()
-                    .zip(self.bias)
-                    .for_each(|(logit, bias)| *logit += bias);
+    fn logits(&self, rows: &Range<usize>, tokens: &Range<usize>) -> Vec<f32> {
+        let hidden = self.hidden.subrows(rows.start, rows.len());
+        let weight = self.weight.subrows(tokens.start, tokens.len());
+        let mut logits = product(hidden, weight.transpose());
+        if self.bias.is_empty() && self.soft_cap.is_none() {
+            return logits;
+        }
+        logits.par_chunks_mut(tokens.len()).for_each(|logits| {
+            wide(|| {
+                let biases = self.bias.get(tokens.clone()).unwrap_or_default();
+                let pairs = logits.iter_mut().zip(biases);
+                pairs.for_each(|(logit, bias)| *logit += bias);
                 if let Some(cap) = self.soft_cap {
                     for logit in logits {
                         *logit = cap * tanh(*logit / cap);
                     }
                 }
-            }
+            });
         });
-        Ok(logits)
+        logits
     }
 
-    /// Calls `each` with the row number and logits of every target.
-    fn for_each_row(&self, targets: &[u32], mut each: impl FnMut(usize, &[f32])) -> Result<()> {
-        let pieces = targets.chunks(self.rows_per_piece()).enumerate();
-        for (piece, targets) in pieces {
-            let start = piece * self.rows_per_piece();
-            let logits = self.logits(start, targets.len())?;
-            wide(|| {
-                for (i, logits) in logits.chunks(self.vocabulary).enumerate() {
-                    each(start + i, logits);
-                }
+    /// Normalisers and best tokens of all rows.
+    fn normalisers(&self, targets: &[u32]) -> Vec<Normaliser> {
+        let mut all = vec![Normaliser::default(); targets.len()];
+        self.for_each_piece(|mut piece| {
+            let tokens = piece.tokens.clone();
+            piece.for_each_row(&mut all, |logits, row, normaliser| {
+                normaliser.add(logits, &tokens, targets[row] as usize);
             });
-        }
-        Ok(())
+        });
+        all
     }
 }
 
-/// Natural logarithm of Σ exp(logits).
-#[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the target-feature version of its caller"
-)]
-fn log_sum_exp(logits: &[f32]) -> f32 {
-    let largest = max(logits);
-    largest + sum_of(logits, |x| exp(x - largest)).ln()
+/// What is known of a row's distribution after some of the vocabulary: sums of exponentials are kept relative to the largest.
+#[derive(Clone, Copy)]
+struct Normaliser {
+    largest: f32,
+    /// Σ exp(logit − largest).
+    sum: f32,
+    /// The first token with the largest logit.
+    best: usize,
+    /// The target's logit.
+    own: f32,
+}
+
+impl Default for Normaliser {
+    fn default() -> Self {
+        Self {
+            largest: f32::NEG_INFINITY,
+            sum: 0.0,
+            best: usize::MAX,
+            own: f32::NAN,
+        }
+    }
+}
+
+impl Normaliser {
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "must be inlined into the target-feature version of its caller"
+    )]
+    fn add(&mut self, logits: &[f32], tokens: &Range<usize>, target: usize) {
+        let largest = max(logits);
+        if largest > self.largest {
+            let at = logits.iter().position(|&logit| logit >= largest);
+            self.best = tokens.start + at.unwrap_or_default();
+            self.sum *= exp(self.largest - largest);
+            self.largest = largest;
+        }
+        self.sum += sum_of(logits, |x| exp(x - self.largest));
+        if tokens.contains(&target) {
+            self.own = logits[target - tokens.start];
+        }
+    }
+
+    /// Natural logarithm of Σ exp(logits).
+    fn log_sum_exp(&self) -> f32 {
+        self.largest + self.sum.ln()
+    }
+
+    fn logprob(&self) -> f32 {
+        self.own - self.log_sum_exp()
+    }
 }
 
 struct TokenLogprobs {
     targets: Vec<u32>,
     soft_cap: Option<f32>,
+    /// Of each row, from the forward pass.
+    log_sum_exps: OnceLock<Vec<f32>>,
 }
 
-/// Turns a row's logits into d logprob / d logits · scale, the logits being those before the cap.
+/// One row of the backward pass.
+struct RowGradient {
+    target: usize,
+    log_sum_exp: f32,
+    dlogprob: f32,
+    soft_cap: Option<f32>,
+}
+
+impl RowGradient {
+    /// Turns a row's logits into their gradients, d logits = (onehot − softmax) · dlogprob, the logits being those before the cap.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "must be inlined into the target-feature version of its caller"
+    )]
+    fn apply(&self, logits: &mut [f32], tokens: &Range<usize>) {
+        let at = tokens
+            .contains(&self.target)
+            .then(|| self.target - tokens.start);
+        let own = at.map(|at| logits[at]);
+        match self.soft_cap {
+            None => {
+                for logit in logits.iter_mut() {
+                    *logit = -self.dlogprob * exp(*logit - self.log_sum_exp);
+                }
+            }
+            Some(cap) => {
+                for logit in logits.iter_mut() {
+                    let p = exp(*logit - self.log_sum_exp);
+                    *logit = -self.dlogprob * p * cap_slope(*logit, cap);
+                }
+            }
+        }
+        if let (Some(at), Some(own)) = (at, own) {
+            logits[at] += self.dlogprob * self.soft_cap.map_or(1.0, |cap| cap_slope(own, cap));
+        }
+    }
+}
+
+/// The derivative of the cap is 1 − tanh², and the capped logit is c·tanh.
 #[inline(always)]
 #[allow(
     clippy::inline_always,
-    reason = "must be inlined into the target-feature version of its caller"
+    reason = "must be inlined into the vectorised loop"
 )]
-fn logit_gradients(logits: &mut [f32], target: usize, scale: f32, soft_cap: Option<f32>) {
-    let normaliser = log_sum_exp(logits);
-    let own = logits[target];
-    match soft_cap {
-        None => {
-            for logit in logits.iter_mut() {
-                *logit = -scale * exp(*logit - normaliser);
-            }
-            logits[target] += scale;
-        }
-        Some(cap) => {
-            // The derivative of the cap is 1 − tanh², and the capped logit is c·tanh.
-            let slope = |capped: f32| 1.0 - (capped / cap) * (capped / cap);
-            for logit in logits.iter_mut() {
-                *logit = -scale * exp(*logit - normaliser) * slope(*logit);
-            }
-            logits[target] += scale * slope(own);
-        }
-    }
+fn cap_slope(capped: f32, cap: f32) -> f32 {
+    1.0 - (capped / cap) * (capped / cap)
 }
 
 impl TokenLogprobs {
-    /// Gradients of hidden states, head weights and bias for dlogprob `[rows]`: d logits = (onehot − softmax) · dlogprob.
-    fn gradients(&self, head: Head, dlogprobs: &[f32]) -> Result<[Vec<f32>; 3]> {
-        let mut dhidden = Vec::with_capacity(self.targets.len() * head.width);
-        let mut dweight = vec![0f32; head.vocabulary * head.width];
+    /// Gradients of hidden states [rows, width] and bias for dlogprob `[rows]`; that of the weight goes to `dweight`, if it is
+    /// wanted.
+    fn gradients(
+        &self,
+        head: Head,
+        dlogprobs: &[f32],
+        mut dweight: Option<(&mut [f32], Accum)>,
+    ) -> [Vec<f32>; 2] {
+        let width = head.hidden.ncols();
+        let mut dhidden = vec![0f32; self.targets.len() * width];
         let mut dbias = vec![0f32; head.bias.len()];
-        for (piece, targets) in self.targets.chunks(head.rows_per_piece()).enumerate() {
-            let start = piece * head.rows_per_piece();
-            let mut logits = head.logits(start, targets.len())?;
-            wide(|| {
-                let rows = logits.chunks_mut(head.vocabulary).zip(targets);
-                for ((logits, &target), &scale) in rows.zip(&dlogprobs[start..]) {
-                    logit_gradients(logits, target as usize, scale, self.soft_cap);
-                    add(&mut dbias, logits);
-                }
-            });
-            let dlogits = CpuStorage::F32(logits);
-            let dlogits = Matrix::whole(&dlogits, targets.len(), head.vocabulary);
-            dhidden.extend(dlogits.times(head.weight())?);
-            let piece = dlogits
-                .transposed()
-                .times(head.hidden_rows(start, targets.len()))?;
-            wide(|| add(&mut dweight, &piece));
-        }
-        Ok([dhidden, dweight, dbias])
+        let log_sum_exps = self.log_sum_exps.get().map_or(&[][..], Vec::as_slice);
+        let rows = self.targets.iter().zip(log_sum_exps).zip(dlogprobs);
+        let mut rows: Vec<RowGradient> = rows
+            .map(|((&target, &log_sum_exp), &dlogprob)| RowGradient {
+                target: target as usize,
+                log_sum_exp,
+                dlogprob,
+                soft_cap: self.soft_cap,
+            })
+            .collect();
+        head.for_each_piece(|mut piece| {
+            let tokens = piece.tokens.clone();
+            piece.for_each_row(&mut rows, |logits, _, row| row.apply(logits, &tokens));
+            if let Some(dbias) = dbias.get_mut(tokens.clone()) {
+                add_rows(dbias, Accum::Add, &piece.logits);
+            }
+            let dlogits = matrix(&piece.logits, tokens.len());
+            let own = piece.rows.start * width..piece.rows.end * width;
+            let weight = head.weight.subrows(tokens.start, tokens.len());
+            let dhidden = matrix_mut(&mut dhidden[own], width);
+            product_into(dhidden, Accum::Add, dlogits, weight);
+            if let Some((dweight, accumulate)) = &mut dweight {
+                let is_first = piece.rows.start == 0;
+                let accumulate = if is_first { *accumulate } else { Accum::Add };
+                let dweight = &mut dweight[tokens.start * width..tokens.end * width];
+                let hidden = head.hidden.subrows(piece.rows.start, piece.rows.len());
+                let dweight = matrix_mut(dweight, width);
+                product_into(dweight, accumulate, dlogits.transpose(), hidden);
+            }
+        });
+        [dhidden, dbias]
     }
-}
-
-/// Adds as many elements as `sum` has.
-#[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the target-feature version of its caller"
-)]
-fn add(sum: &mut [f32], part: &[f32]) {
-    sum.iter_mut()
-        .zip(part)
-        .for_each(|(sum, part)| *sum += part);
 }
 
 impl CustomOp3 for TokenLogprobs {
@@ -231,11 +309,16 @@ impl CustomOp3 for TokenLogprobs {
         b: &CpuStorage,
         lb: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let mut logprobs = vec![0f32; self.targets.len()];
-        let head = Head::new((h, lh), (w, lw), (b, lb), self.soft_cap)?;
-        head.for_each_row(&self.targets, |row, logits| {
-            logprobs[row] = logits[self.targets[row] as usize] - log_sum_exp(logits);
-        })?;
+        let head = Head {
+            hidden: contiguous_matrix(self.name(), h, lh)?,
+            weight: contiguous_matrix(self.name(), w, lw)?,
+            bias: contiguous(self.name(), b, lb)?,
+            soft_cap: self.soft_cap,
+        };
+        let rows = head.normalisers(&self.targets);
+        let log_sum_exps = rows.iter().map(Normaliser::log_sum_exp);
+        self.log_sum_exps.get_or_init(|| log_sum_exps.collect());
+        let logprobs: Vec<f32> = rows.iter().map(Normaliser::logprob).collect();
         let shape = Shape::from(logprobs.len());
         Ok((CpuStorage::F32(logprobs), shape))
     }
@@ -249,35 +332,23 @@ impl CustomOp3 for TokenLogprobs {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dlogprobs = dy.to_vec1::<f32>()?;
-        let gradients = with_head(hidden, weight, bias, self.soft_cap, |head| {
-            self.gradients(head, &dlogprobs)
-        });
-        let [dhidden, dweight, dbias] = gradients?;
-        let like = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device());
-        let dhidden = like(dhidden, hidden)?;
-        Ok((
-            Some(dhidden),
-            Some(like(dweight, weight)?),
-            Some(like(dbias, bias)?),
-        ))
-    }
-}
-
-fn with_head<R>(
-    hidden: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    soft_cap: Option<f32>,
-    work: impl FnOnce(Head) -> Result<R>,
-) -> Result<R> {
-    let (h, lh) = hidden.storage_and_layout();
-    let (w, lw) = weight.storage_and_layout();
-    let (b, lb) = bias.storage_and_layout();
-    match (&*h, &*w, &*b) {
-        (Storage::Cpu(h), Storage::Cpu(w), Storage::Cpu(b)) => {
-            work(Head::new((h, lh), (w, lw), (b, lb), soft_cap)?)
-        }
-        _ => bail!("token_logprobs: CPU tensors only"),
+        let [h, w, b] = [hidden, weight, bias].map(|t| CpuValues::of(self.name(), t));
+        let head = Head {
+            hidden: h.matrix()?,
+            weight: w.matrix()?,
+            bias: b.slice()?,
+            soft_cap: self.soft_cap,
+        };
+        let mut gradients = None;
+        let dweight = weight_gradient(weight, |dweight, accumulate| {
+            gradients = Some(self.gradients(head, &dlogprobs, Some((dweight, accumulate))));
+        })?;
+        let [dhidden, dbias] = gradients.unwrap_or_else(|| self.gradients(head, &dlogprobs, None));
+        let dhidden = Tensor::from_vec(dhidden, hidden.shape(), hidden.device())?;
+        let dbias = weight_gradient(bias, |sum, accumulate| {
+            add_all(sum, accumulate, &[dbias]);
+        })?;
+        Ok((Some(dhidden), dweight, dbias))
     }
 }
 
@@ -313,6 +384,7 @@ pub fn token_logprobs(hidden: &Tensor, head: &TokenHead, targets: Vec<u32>) -> R
     let op = TokenLogprobs {
         targets,
         soft_cap: head.soft_cap,
+        log_sum_exps: OnceLock::new(),
     };
     hidden.apply_op3(&head.weight, &head.bias_or_empty()?, op)
 }
@@ -324,17 +396,17 @@ pub fn token_logprobs(hidden: &Tensor, head: &TokenHead, targets: Vec<u32>) -> R
 pub fn token_scores(hidden: &Tensor, head: &TokenHead, targets: &[u32]) -> Result<Vec<TokenScore>> {
     check(hidden, head, targets)?;
     let bias = head.bias_or_empty()?;
-    with_head(hidden, &head.weight, &bias, head.soft_cap, |head| {
-        let mut scores = Vec::with_capacity(targets.len());
-        head.for_each_row(targets, |row, logits| {
-            let target = targets[row] as usize;
-            let (own, best) = (logits[target], max(logits));
-            let is_argmax = own >= best && !logits[..target].contains(&best);
-            scores.push(TokenScore {
-                logprob: own - log_sum_exp(logits),
-                is_argmax,
-            });
-        })?;
-        Ok(scores)
-    })
+    let [h, w, b] = [hidden, &head.weight, &bias].map(|t| CpuValues::of("token_scores", t));
+    let head = Head {
+        hidden: h.matrix()?,
+        weight: w.matrix()?,
+        bias: b.slice()?,
+        soft_cap: head.soft_cap,
+    };
+    let rows = head.normalisers(targets);
+    let scores = rows.iter().zip(targets).map(|(row, &target)| TokenScore {
+        logprob: row.logprob(),
+        is_argmax: row.best == target as usize,
+    });
+    Ok(scores.collect())
 }

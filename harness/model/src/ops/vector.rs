@@ -89,6 +89,29 @@ pub(crate) fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     sums.iter().sum::<f32>() + rest.iter().map(|&x| f(x)).sum::<f32>()
 }
 
+/// Puts f(xᵢ) in the place of each xᵢ and returns their sum, in the order of [`sum_of`].
+#[inline(always)]
+#[allow(
+    clippy::inline_always,
+    reason = "must be inlined into the caller's target-feature version"
+)]
+pub(crate) fn replace_and_sum(x: &mut [f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut sums = [0f32; LANES];
+    let mut chunks = x.chunks_exact_mut(LANES);
+    for chunk in &mut chunks {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *x = f(*x);
+            *sum += *x;
+        }
+    }
+    let mut total = 0.0;
+    for x in chunks.into_remainder() {
+        *x = f(*x);
+        total += *x;
+    }
+    sums.iter().sum::<f32>() + total
+}
+
 /// Σ xᵢ·yᵢ in a fixed order.
 #[inline(always)]
 #[allow(

@@ -98,7 +98,7 @@ impl Optimizer for AdamW {
             };
             let decays = self.options.decayed == DecayGroup::All || variable.rank() >= 2;
             let rule = Rule::new(&self.options, self.steps, decays, scale, learning_rate);
-            update_in_place("adamw", variable, gradient, |weights, gradient| {
+            update_in_place("adamw", variable, |weights| {
                 rule.apply(weights, gradient, moments);
             })?;
         }

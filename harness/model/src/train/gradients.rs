@@ -2,79 +2,73 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, DType, Storage, Tensor, Var, bail};
+use candle_core::{Tensor, Var};
 use rayon::prelude::*;
 
 use crate::error::{ModelError, Result};
-use crate::ops::{dot, wide};
+use crate::ops::{GradientBuffers, dot, wide};
 
 /// Squares are summed in f32 within a task and in f64 over tasks.
 const ELEMENTS_PER_TASK: usize = 16 * 1024;
 
-/// One f32 gradient a weight; a weight that the loss did not depend on has none.
-#[derive(Clone, Debug, Default)]
+/// One f32 gradient a weight, in memory that is used again by the next step; a weight that no loss depended on has none.
+#[derive(Clone, Debug)]
 pub struct GradientSet {
-    gradients: BTreeMap<String, Tensor>,
+    variables: BTreeMap<String, Tensor>,
+    buffers: GradientBuffers,
 }
 
 impl GradientSet {
-    /// The gradients of `variables` that a backward pass left, as contiguous f32.
-    ///
-    /// # Errors
-    /// When the device has no room.
-    pub fn new(variables: &BTreeMap<String, Var>, backward: &GradStore) -> Result<Self> {
-        let mut gradients = BTreeMap::new();
-        for (name, variable) in variables {
-            if let Some(gradient) = backward.get(variable) {
-                let gradient = gradient.detach().to_dtype(DType::F32)?.contiguous()?;
-                gradients.insert(name.clone(), gradient);
-            }
+    /// Room for the gradients of `variables`, none of which is there yet.
+    pub fn new(variables: &BTreeMap<String, Var>) -> Self {
+        let tensor =
+            |(name, variable): (&String, &Var)| (name.clone(), variable.as_tensor().clone());
+        Self {
+            buffers: GradientBuffers::new(variables.values().map(Var::as_tensor)),
+            variables: variables.iter().map(tensor).collect(),
         }
-        Ok(Self { gradients })
     }
 
-    /// Adds `weight · other`. For the gradient of a mean over the tokens of several batches, give each batch of mean loss
-    /// its share of the tokens as weight; then one optimiser step equals a step on all batches at once, but for rounding.
+    /// Adds the gradients of `loss`, a scalar. For the gradient of a mean over the tokens of several batches, give each batch's
+    /// mean loss times its share of the tokens; then one optimiser step equals a step on all batches at once, but for rounding.
     ///
     /// # Errors
-    /// When shapes differ.
-    pub fn add(&mut self, other: &Self, weight: f64) -> Result<()> {
-        for (name, gradient) in &other.gradients {
-            let part = gradient.affine(weight, 0.0)?;
-            let sum = match self.gradients.get(name) {
-                Some(sum) => (sum + part)?,
-                None => part,
-            };
-            self.gradients.insert(name.clone(), sum);
-        }
-        Ok(())
+    /// When the loss is no scalar or does not depend on anything.
+    pub fn add_backward(&mut self, loss: &Tensor) -> Result<()> {
+        Ok(self.buffers.collect(|| loss.backward())?)
+    }
+
+    /// Forgets all gradients.
+    pub fn clear(&mut self) {
+        self.buffers.clear();
     }
 
     /// Multiplies every gradient by `factor`.
-    ///
-    /// # Errors
-    /// When the device has no room.
-    pub fn scale(&mut self, factor: f64) -> Result<()> {
-        for gradient in self.gradients.values_mut() {
-            *gradient = gradient.affine(factor, 0.0)?;
+    pub fn scale(&mut self, factor: f64) {
+        let factor = factor as f32;
+        for gradient in self.buffers.iter_mut() {
+            gradient
+                .par_chunks_mut(ELEMENTS_PER_TASK)
+                .for_each(|chunk| wide(|| chunk.iter_mut().for_each(|x| *x *= factor)));
         }
-        Ok(())
     }
 
     /// Joint L2 norm of all gradients; 0 of none.
     ///
     /// # Errors
-    /// When the norm is not finite or a gradient is not on the CPU.
+    /// When the norm is not finite.
     pub fn norm(&self) -> Result<f64> {
-        let squares = self.gradients.values().map(sum_of_squares);
-        let norm = squares.sum::<candle_core::Result<f64>>()?.sqrt();
+        let squares = self.iter().map(|(_, gradient)| sum_of_squares(gradient));
+        let norm = squares.sum::<f64>().sqrt();
         if norm.is_finite() {
             return Ok(norm);
         }
+        let broken = self
+            .iter()
+            .find(|(_, gradient)| !sum_of_squares(gradient).is_finite());
+        let place = broken.map_or(String::new(), |(name, _)| format!(", first at {name}"));
         Err(ModelError::Diverged(format!(
-            "the gradient's norm is {norm}{}; the weights were left as they are",
-            self.first_not_finite()?
+            "the gradient's norm is {norm}{place}; the weights were left as they are"
         )))
     }
 
@@ -86,29 +80,20 @@ impl GradientSet {
         let norm = self.norm()?;
         let factor = clipping_factor(norm, max_norm);
         if factor < 1.0 {
-            self.scale(factor)?;
+            self.scale(factor);
         }
         Ok(norm)
     }
 
-    /// The gradient of the weight `name`.
-    pub fn get(&self, name: &str) -> Option<&Tensor> {
-        self.gradients.get(name)
+    /// The gradient of the weight `name`, in the weight's layout.
+    pub fn get(&self, name: &str) -> Option<&[f32]> {
+        self.buffers.get(self.variables.get(name)?)
     }
 
     /// All gradients in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        let gradients = self.gradients.iter();
-        gradients.map(|(name, gradient)| (name.as_str(), gradient))
-    }
-
-    fn first_not_finite(&self) -> Result<String> {
-        for (name, gradient) in &self.gradients {
-            if !sum_of_squares(gradient)?.is_finite() {
-                return Ok(format!(", first at {name}"));
-            }
-        }
-        Ok(String::new())
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[f32])> {
+        let variables = self.variables.iter();
+        variables.filter_map(|(name, variable)| Some((name.as_str(), self.buffers.get(variable)?)))
     }
 }
 
@@ -118,16 +103,10 @@ pub(super) fn clipping_factor(norm: f64, max_norm: f64) -> f64 {
 }
 
 /// Σ x² in a fixed order, whatever the number of threads.
-fn sum_of_squares(gradient: &Tensor) -> candle_core::Result<f64> {
-    let (storage, layout) = gradient.storage_and_layout();
-    let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =
-        (&*storage, layout.contiguous_offsets())
-    else {
-        bail!("gradient norm: contiguous f32 tensors on the CPU only");
-    };
-    let parts: Vec<f64> = values[start..end]
+fn sum_of_squares(gradient: &[f32]) -> f64 {
+    let parts: Vec<f64> = gradient
         .par_chunks(ELEMENTS_PER_TASK)
         .map(|chunk| f64::from(wide(|| dot(chunk, chunk))))
         .collect();
-    Ok(parts.iter().sum())
+    parts.iter().sum()
 }

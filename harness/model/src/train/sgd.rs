@@ -41,7 +41,7 @@ impl Optimizer for Sgd {
             let Some(gradient) = gradients.get(name) else {
                 continue;
             };
-            update_in_place("sgd", variable, gradient, |weights, gradient| {
+            update_in_place("sgd", variable, |weights| {
                 let tasks = weights
                     .par_chunks_mut(ELEMENTS_PER_TASK)
                     .zip(gradient.par_chunks(ELEMENTS_PER_TASK));

@@ -1,12 +1,17 @@
-//! GGUF files: tiny ones that the test writes beside the model directory that they must equal, and SmolLM2.
+//! GGUF files: tiny ones that the test writes beside the model directory that they must equal, SmolLM2, and those of every family
+//! that a Python script writes.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
     reason = "tests may panic and print"
 )]
 
+mod families;
+mod kept;
 mod sketch;
 mod smollm2;
+mod transformers;
+mod vocabularies;
 
 use candle_core::quantized::gguf_file::Value;
 use candle_core::quantized::{GgmlDType, QTensor};
@@ -129,7 +134,7 @@ fn words_are_cut_as_the_file_says() {
 }
 
 #[test]
-fn divisors_of_frequencies_are_llama_3s_or_refused() {
+fn divisors_of_frequencies_are_llama_3s_or_taken_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let weights = write_directory(folder.path(), true);
     // The formula of Llama 3.1's model card, by wavelengths in tokens.
@@ -166,7 +171,18 @@ fn divisors_of_frequencies_are_llama_3s_or_refused() {
     std::fs::write(&file, config.to_string()).unwrap();
     assert_eq!(spec, read_spec(folder.path()).unwrap());
     divisors[5] *= 1.01;
-    assert!(with(&divisors).refusal().contains("rope_freqs.weight"));
+    with(&divisors).write(&gguf);
+    let spec = Model::open(&gguf, &Device::Cpu).unwrap().spec;
+    let stretched = spec.layers[0]
+        .rotary
+        .as_ref()
+        .unwrap()
+        .inverse_frequencies(false);
+    for (plane, (got, divisor)) in stretched.iter().zip(&divisors).enumerate() {
+        let want = 5000_f64.powf(-(plane as f64) / 8.0) / f64::from(*divisor);
+        assert!((f64::from(*got) / want - 1.0).abs() < 1e-6, "{plane}");
+    }
+    assert!(with(&divisors[..7]).refusal().contains("factor"));
 }
 
 #[test]
@@ -204,8 +220,8 @@ fn what_cannot_be_read_is_refused_by_name() {
         ("llama.feed_forward_length", Value::U32(97), "97"),
         (
             "tokenizer.ggml.model",
-            text("llama"),
-            "tokenizer.ggml.model: \"llama\"",
+            text("t5"),
+            "tokenizer.ggml.model: \"t5\"",
         ),
         (
             "tokenizer.ggml.pre",

@@ -175,7 +175,8 @@ pub(crate) fn sketch(weights: &Weights, dtype: GgmlDType) -> Sketch {
     with_tokenizer(sketch)
 }
 
-fn with_tokenizer(sketch: Sketch) -> Sketch {
+/// The tokens of [`tokens`] as a byte-level vocabulary.
+pub(crate) fn with_tokenizer(sketch: Sketch) -> Sketch {
     let tokens = tokens();
     let kinds = (0..tokens.len()).map(|id| Value::I32([1, 3, 4][id.saturating_sub(259).min(2)]));
     let kinds = Value::Array(kinds.collect());

@@ -62,6 +62,10 @@ fn smollm2() {
         tokens.len()
     );
     assert!(rounding < 2e-2 && exact == 0.0);
+    let kept = Model::open_quantized(&gguf, &Device::Cpu).unwrap();
+    let kept = deviation(&logits(&kept, &tokens), &got);
+    eprintln!("matrices kept in their blocks: {kept:.1e}");
+    assert!(kept < 1e-5);
 }
 
 /// Spaces, digits, scripts, contractions, code, special tokens, control characters.

@@ -1,29 +1,43 @@
-//! Reading the YAML files below a folder into the index: names, tags and members only; nothing is typed yet.
+//! From the YAML files below a folder to names: in parallel, and through the cache where one is given. A broken file
+//! breaks nothing but itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{BrokenFile, Entry, Group, TaskLibrary};
-use crate::TaskError;
-use crate::yaml::{Mapping, Node, NodeValue, load_with_includes};
+use rayon::prelude::*;
 
-/// What one file defines.
-pub(super) enum Definition {
-    Task { name: String, tags: Vec<String> },
-    Group(Group),
-    Nothing,
-}
+use super::cache::{Cache, CachedFile, Stamp};
+use super::definition::{Definition, definition};
+use super::{BrokenFile, Duplicate, Entry, TaskLibrary};
+use crate::TaskError;
+use crate::yaml::Loader;
 
 impl TaskLibrary {
-    pub(super) fn index_root(&mut self, root: &Path) -> Result<(), TaskError> {
+    /// `cache`: the folder of cache files, if there shall be one.
+    pub(super) fn index_root(
+        &mut self,
+        root: &Path,
+        cache: Option<&Path>,
+    ) -> Result<(), TaskError> {
         let mut files = Vec::new();
         collect_yaml_files(root, &mut files)?;
-        files.sort();
-        let mut seen = BTreeSet::new();
-        for path in files {
-            match load_with_includes(&path).and_then(|mapping| definition(&mapping)) {
-                Ok(definition) => self.add(definition, path, &mut seen),
+        // As text, as upstream: `a-b/x` comes before `a/x`.
+        files.sort_by(|(one, _), (other, _)| one.as_os_str().cmp(other.as_os_str()));
+        let mut cache = Cache::open(cache, root, files.len());
+        let loader = Loader::default();
+        let read: Vec<Result<CachedFile, TaskError>> = files
+            .par_iter()
+            .map(|(path, stamp)| match cache.find(path, stamp.as_ref()) {
+                Some(known) => Ok(known.clone()),
+                None => read(path, stamp.clone(), &loader),
+            })
+            .collect();
+        cache.update(&files, &read);
+        let mut own = BTreeMap::new();
+        for ((path, _), result) in files.into_iter().zip(read) {
+            match result {
+                Ok(file) => self.duplicates.extend(add(&mut own, file.definition, path)),
                 Err(error) => self.broken.push(BrokenFile {
                     names: apparent_names(&path),
                     path,
@@ -31,30 +45,55 @@ impl TaskLibrary {
                 }),
             }
         }
+        self.entries.extend(own);
         Ok(())
-    }
-
-    /// `seen`: the names of this root, whose first definition stays.
-    fn add(&mut self, definition: Definition, path: PathBuf, seen: &mut BTreeSet<String>) {
-        match definition {
-            Definition::Task { name, tags } if seen.insert(name.clone()) => {
-                for tag in tags {
-                    let tasks = self.tags.entry(tag).or_default();
-                    if let Err(place) = tasks.binary_search(&name) {
-                        tasks.insert(place, name.clone());
-                    }
-                }
-                self.entries.insert(name, Entry::Task(path));
-            }
-            Definition::Group(group) if seen.insert(group.name.clone()) => {
-                self.entries.insert(group.name.clone(), Entry::Group(group));
-            }
-            Definition::Task { .. } | Definition::Group(_) | Definition::Nothing => {}
-        }
     }
 }
 
-fn collect_yaml_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), TaskError> {
+/// Adds what one file defines to the names of its root: the first definition of a name stays, the second is given back. A
+/// tag gives way to a task or group of its name.
+fn add(
+    entries: &mut BTreeMap<String, Entry>,
+    definition: Definition,
+    path: PathBuf,
+) -> Option<Duplicate> {
+    let (name, entry, tags) = match definition {
+        Definition::Nothing => return None,
+        Definition::Group { name } => (name, Entry::Group(path.clone()), Vec::new()),
+        Definition::Task { name, tags } => (name, Entry::Task(path.clone()), tags),
+    };
+    if let Some(Entry::Group(first) | Entry::Task(first)) = entries.get(&name) {
+        return Some(Duplicate {
+            name,
+            used: first.clone(),
+            passed_over: path,
+        });
+    }
+    for tag in tags {
+        let tagged = entries
+            .entry(tag)
+            .or_insert_with(|| Entry::Tag(BTreeSet::new()));
+        if let Entry::Tag(tasks) = tagged {
+            tasks.insert(name.clone());
+        }
+    }
+    entries.insert(name, entry);
+    None
+}
+
+fn read(path: &Path, stamp: Option<Stamp>, loader: &Loader) -> Result<CachedFile, TaskError> {
+    let loaded = loader.load(path)?;
+    Ok(CachedFile {
+        stamp,
+        definition: definition(&loaded.mapping)?,
+        included: loaded.included,
+    })
+}
+
+fn collect_yaml_files(
+    folder: &Path,
+    files: &mut Vec<(PathBuf, Option<Stamp>)>,
+) -> Result<(), TaskError> {
     let failed = |source| TaskError::Io {
         path: folder.to_owned(),
         source,
@@ -67,99 +106,18 @@ fn collect_yaml_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Tas
             if name != "__pycache__" && name != ".ipynb_checkpoints" {
                 collect_yaml_files(&path, files)?;
             }
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "yaml")
-        {
-            files.push(path);
+        } else if has_yaml_name(&path) {
+            let stamp = Stamp::of(&path);
+            files.push((path, stamp));
         }
     }
     Ok(())
 }
 
-/// What a map defines: lm-eval's order of keys is `group`, then `task`.
-pub(super) fn definition(mapping: &Mapping) -> Result<Definition, TaskError> {
-    if let Some(group) = mapping.get("group") {
-        return self::group(mapping, group).map(Definition::Group);
-    }
-    match mapping.get("task") {
-        None => Ok(Definition::Nothing),
-        Some(task) => match task.as_str() {
-            Some(name) => Ok(Definition::Task {
-                name: name.to_owned(),
-                tags: tags(mapping)?,
-            }),
-            None => Err(task.wrong_type("task", "a name, as there is no `group`")),
-        },
-    }
-}
-
-fn tags(mapping: &Mapping) -> Result<Vec<String>, TaskError> {
-    let Some(node) = mapping.get("tag").filter(|node| !node.is_null()) else {
-        return Ok(Vec::new());
-    };
-    let tag = |item: &Node| {
-        item.as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| item.wrong_type("tag", "names"))
-    };
-    node.items_or_self().iter().map(tag).collect()
-}
-
-fn group(mapping: &Mapping, group: &Node) -> Result<Group, TaskError> {
-    let Some(name) = group.as_str() else {
-        return Err(group.wrong_type("group", "a name"));
-    };
-    for (key, at, _) in mapping.iter() {
-        if ![
-            "group",
-            "group_alias",
-            "task",
-            "aggregate_metric_list",
-            "metadata",
-        ]
-        .contains(&key)
-        {
-            let what = format!("`{key}` in a group, to override it in all members,");
-            return Err(TaskError::Unsupported {
-                at: at.clone(),
-                what,
-                instead: "; set it in the tasks",
-            });
-        }
-    }
-    let Some(task) = mapping.get("task") else {
-        let message = format!("group `{name}` needs the key `task`, its members");
-        return Err(TaskError::Yaml {
-            at: group.at.clone(),
-            message,
-        });
-    };
-    let members = task
-        .items_or_self()
-        .iter()
-        .map(member)
-        .collect::<Result<_, _>>()?;
-    Ok(Group {
-        name: name.to_owned(),
-        at: group.at.clone(),
-        members,
-    })
-}
-
-fn member(item: &Node) -> Result<(String, crate::yaml::Position), TaskError> {
-    match (&item.value, item.as_str()) {
-        (_, Some(name)) => Ok((name.to_owned(), item.at.clone())),
-        (NodeValue::Mapping(_), None) => {
-            let what = "a group member with overrides".to_owned();
-            Err(TaskError::Unsupported {
-                at: item.at.clone(),
-                what,
-                instead: "; write it as a task of its own",
-            })
-        }
-        _ => Err(item.wrong_type("task", "names")),
-    }
+/// Whether the index looks into the file: templates with other names are for `include` only.
+pub(super) fn has_yaml_name(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "yaml")
 }
 
 /// Names that a file which cannot be parsed seems to define, so that asking for one shows what is wrong with it.

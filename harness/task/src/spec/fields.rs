@@ -1,6 +1,5 @@
 //! Typed reading of single keys: absent and null are the same, anything of the wrong type is refused with its place.
 
-use harness_data::DataFiles;
 use serde_json::{Map, Value};
 
 use super::FieldSource;
@@ -126,28 +125,4 @@ fn takes(key: &str) -> &'static str {
         "doc_to_target" => "a column, a template, a choice index or a list",
         _ => "a column, a template or a choice index",
     }
-}
-
-/// `data_files`: one file, several, or either for every split.
-pub(super) fn data_files(node: &Node) -> Result<DataFiles, TaskError> {
-    match &node.value {
-        NodeValue::Mapping(splits) => {
-            let split =
-                |(split, _, files): (&str, _, &Node)| Ok((split.to_owned(), file_names(files)?));
-            splits
-                .iter()
-                .map(split)
-                .collect::<Result<_, _>>()
-                .map(DataFiles::BySplit)
-        }
-        _ => file_names(node).map(DataFiles::Train),
-    }
-}
-
-fn file_names(node: &Node) -> Result<Vec<String>, TaskError> {
-    let name = |item: &Node| {
-        let name = item.as_str().map(str::to_owned);
-        name.ok_or_else(|| item.wrong_type("data_files", "file names"))
-    };
-    node.items_or_self().iter().map(name).collect()
 }

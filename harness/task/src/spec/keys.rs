@@ -4,15 +4,15 @@ use crate::TaskError;
 use crate::yaml::Mapping;
 
 /// The keys of one kind of map.
-pub(super) struct Keys {
+pub(crate) struct Keys {
     /// Keys that are read.
-    pub(super) read: &'static [&'static str],
+    pub(crate) read: &'static [&'static str],
     /// Keys that exist upstream and are refused here, with a clause on what to do instead.
-    pub(super) refused: &'static [(&'static str, &'static str)],
+    pub(crate) refused: &'static [(&'static str, &'static str)],
 }
 
 /// Keys of a task.
-pub(super) const TASK: Keys = Keys {
+pub(crate) const TASK: Keys = Keys {
     read: &[
         "task",
         "task_alias",
@@ -73,7 +73,7 @@ pub(super) const WITH_FUNCTIONS: [&str; 13] = [
 pub(super) const INERT_QUERY: &str = "doc_to_decontamination_query";
 
 /// Keys of `fewshot_config`.
-pub(super) const FEWSHOT: Keys = Keys {
+pub(crate) const FEWSHOT: Keys = Keys {
     read: &[
         "sampler",
         "split",
@@ -91,21 +91,9 @@ pub(super) const FEWSHOT: Keys = Keys {
 };
 
 /// Keys of a filter pipeline.
-pub(super) const PIPELINE: Keys = Keys {
+pub(crate) const PIPELINE: Keys = Keys {
     read: &["name", "filter"],
     refused: &[],
-};
-
-/// Keys of `dataset_kwargs`; `trust_remote_code` is dropped upstream too, as data set scripts no longer run.
-pub(super) const DATASET: Keys = Keys {
-    read: &["data_files", "trust_remote_code"],
-    refused: &[
-        ("data_dir", "; use data_files"),
-        ("revision", "; the data folder holds one revision"),
-        ("field", ""),
-        ("split", ""),
-        ("name", "; use dataset_name"),
-    ],
 };
 
 /// Refuses unknown keys, and keys that are not implemented unless their value says "off" (null or false).

@@ -6,14 +6,14 @@ mod fields;
 mod filters;
 mod function;
 mod generation;
-mod keys;
+pub(crate) mod keys;
 mod metric;
 mod metrics;
 mod parse;
 
 use std::path::PathBuf;
 
-use harness_data::{DataFiles, DatasetRef};
+use harness_data::{DatasetOptions, DatasetRef};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -65,7 +65,7 @@ pub struct TaskSpec {
     /// The data set's config.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dataset_name: Option<String>,
-    /// Files for the builders.
+    /// Arguments for reading the data set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dataset_kwargs: Option<Map<String, Value>>,
     /// Name of the split to train on.
@@ -140,9 +140,9 @@ pub struct TaskSpec {
     pub gen_prefix: Option<String>,
     /// Free; `version` and `config_source` are read.
     pub metadata: Map<String, Value>,
-    /// `dataset_kwargs.data_files`, typed.
+    /// `dataset_kwargs`, typed.
     #[serde(skip)]
-    pub data_files: Option<DataFiles>,
+    pub dataset_options: DatasetOptions,
     /// Every Python function of the task; without a bridge to Python such a task cannot be loaded.
     #[serde(skip)]
     pub python_hooks: Vec<PythonHook>,
@@ -157,7 +157,7 @@ impl TaskSpec {
         DatasetRef {
             path: self.dataset_path.clone(),
             name: self.dataset_name.clone(),
-            data_files: self.data_files.clone(),
+            options: self.dataset_options.clone(),
             base_dir: self.file.parent().map(PathBuf::from).unwrap_or_default(),
         }
     }

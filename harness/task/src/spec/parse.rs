@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use harness_data::{DatasetOptions, OptionError};
 use serde_json::{Map, Value};
 
 use super::fewshot::document_function;
-use super::fields::{count, data_files, flag, invalid, json_map, one_of, present, source, text};
+use super::fields::{count, flag, invalid, json_map, one_of, present, source, text};
 use super::filters::filter_list;
 use super::function::{Function, PythonFunction, PythonHook, function, python, python_hooks};
 use super::{FewshotSpec, FieldSource, OutputType, Sampler, TaskSpec, generation, keys, metrics};
@@ -64,7 +65,7 @@ pub(crate) fn task_spec(mapping: &Mapping, file: &Path) -> Result<TaskSpec, Task
         doc_to_decontamination_query: present(mapping, keys::INERT_QUERY).map(Node::to_json),
         gen_prefix: text(mapping, "gen_prefix")?,
         metadata: metadata(mapping, file)?,
-        data_files: dataset_files(mapping)?,
+        dataset_options: dataset_options(mapping)?,
         file: file.to_owned(),
         python_hooks,
         python_class,
@@ -208,16 +209,29 @@ fn output_type(mapping: &Mapping) -> Result<OutputType, TaskError> {
     }
 }
 
-fn dataset_files(mapping: &Mapping) -> Result<Option<harness_data::DataFiles>, TaskError> {
-    let Some(Node {
-        value: NodeValue::Mapping(kwargs),
-        ..
-    }) = present(mapping, "dataset_kwargs")
-    else {
-        return Ok(None);
+/// `dataset_kwargs`; which keys there are, the data sets know.
+fn dataset_options(mapping: &Mapping) -> Result<DatasetOptions, TaskError> {
+    let Some(node) = present(mapping, "dataset_kwargs") else {
+        return Ok(DatasetOptions::default());
     };
-    keys::check(kwargs, &keys::DATASET)?;
-    present(kwargs, "data_files").map(data_files).transpose()
+    let kwargs = json_map(mapping, "dataset_kwargs")?.unwrap_or_default();
+    DatasetOptions::from_kwargs(&kwargs).map_err(|error| {
+        let at = match &node.value {
+            NodeValue::Mapping(kwargs) => kwargs
+                .iter()
+                .find(|(key, ..)| *key == error.key())
+                .map_or(&node.at, |(_, at, _)| at),
+            _ => &node.at,
+        };
+        let at = at.clone();
+        match error {
+            OptionError::Unknown { key, hint } => TaskError::UnknownKey { at, key, hint },
+            error @ OptionError::Value { .. } => TaskError::Yaml {
+                at,
+                message: error.to_string(),
+            },
+        }
+    })
 }
 
 /// `metadata`, with lm-eval's note of where the task is from.

@@ -1,70 +1,120 @@
 //! `include:`: the files named come first, the file's own keys win; shallow, as lm-eval merges. Refuses cycles.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Mapping, Node, NodeValue, Position, parse};
 use crate::TaskError;
 
-/// Reads a YAML file whose top level is a map, with everything it includes.
-///
-/// # Errors
-/// On files that cannot be read or parsed, on a top level that is no map, and on includes that lead back.
-pub fn load_with_includes(file: &Path) -> Result<Mapping, TaskError> {
-    load(file, &mut Vec::new())
+/// Reads YAML files with everything they include; what several files include is parsed once. Files are taken not to change
+/// during its life.
+#[derive(Debug, Default)]
+pub struct Loader {
+    included: Mutex<BTreeMap<PathBuf, Arc<Mapping>>>,
 }
 
-/// `trail`: the files being included right now, outermost first.
-fn load(file: &Path, trail: &mut Vec<PathBuf>) -> Result<Mapping, TaskError> {
+/// A file's keys with those of its includes.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// All keys; `include` itself is gone.
+    pub mapping: Mapping,
+    /// The files included, directly or not, in the order in which they were merged.
+    pub included: Vec<PathBuf>,
+}
+
+impl Loader {
+    /// Reads a YAML file whose top level is a map, with everything it includes.
+    ///
+    /// # Errors
+    /// On files that cannot be read or parsed, on a top level that is no map, and on includes that lead back.
+    pub fn load(&self, file: &Path) -> Result<Loaded, TaskError> {
+        let mut included = Vec::new();
+        let mapping = self.merge(read(file)?, file, &mut Vec::new(), &mut included)?;
+        Ok(Loaded { mapping, included })
+    }
+
+    /// Adds to a map, written somewhere in `file`, what its own key `include` names.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub fn with_includes(&self, own: Mapping, file: &Path) -> Result<Mapping, TaskError> {
+        self.merge(own, file, &mut Vec::new(), &mut Vec::new())
+    }
+
+    /// `trail`: the files being included right now, outermost first.
+    fn merge(
+        &self,
+        mut own: Mapping,
+        file: &Path,
+        trail: &mut Vec<PathBuf>,
+        included: &mut Vec<PathBuf>,
+    ) -> Result<Mapping, TaskError> {
+        let Some(include) = own.remove("include") else {
+            return Ok(own);
+        };
+        trail.push(file.to_owned());
+        let mut merged = Mapping::default();
+        for (path, at) in included_paths(&include)? {
+            refuse_cycle(&path, &at, trail)?;
+            let file_keys = self.read_included(&path, &at)?;
+            let mut keys = self.merge(file_keys, &path, trail, included)?;
+            keys.remove("task_list");
+            merged.overlay(keys);
+            included.push(path);
+        }
+        trail.pop();
+        merged.overlay(own);
+        Ok(merged)
+    }
+
+    fn read_included(&self, path: &Path, at: &Position) -> Result<Mapping, TaskError> {
+        // A poisoned map holds whole entries all the same.
+        let known = || self.included.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mapping) = known().get(path) {
+            return Ok(mapping.as_ref().clone());
+        }
+        let mapping = read(path).map_err(|error| match error {
+            TaskError::Io { path, source } => TaskError::Yaml {
+                at: at.clone(),
+                message: format!("cannot include {}: {source}", path.display()),
+            },
+            other => other,
+        })?;
+        known().insert(path.to_owned(), Arc::new(mapping.clone()));
+        Ok(mapping)
+    }
+}
+
+fn read(file: &Path) -> Result<Mapping, TaskError> {
     let text = std::fs::read_to_string(file).map_err(|source| TaskError::Io {
         path: file.to_owned(),
         source,
     })?;
-    let mut own = top_level(parse(&text, file)?)?;
-    let Some(include) = own.remove("include") else {
-        return Ok(own);
-    };
-    trail.push(file.to_owned());
-    let mut merged = Mapping::default();
-    for (path, at) in included_paths(&include)? {
-        let mut included = load_included(&path, &at, trail)?;
-        included.remove("task_list");
-        merged.overlay(included);
-    }
-    trail.pop();
-    merged.overlay(own);
-    Ok(merged)
+    top_level(parse(&text, file)?)
 }
 
-fn load_included(
-    path: &Path,
-    at: &Position,
-    trail: &mut Vec<PathBuf>,
-) -> Result<Mapping, TaskError> {
+/// Refuses a file that is being included right now.
+fn refuse_cycle(path: &Path, at: &Position, trail: &[PathBuf]) -> Result<(), TaskError> {
     let same_file = |known: &PathBuf| match (known.canonicalize(), path.canonicalize()) {
         (Ok(known), Ok(path)) => known == path,
         _ => false,
     };
-    if let Some(start) = trail.iter().position(same_file) {
-        let cycle: Vec<String> = trail[start..]
-            .iter()
-            .map(|file| file.display().to_string())
-            .collect();
-        let message = format!(
-            "include of {} is a cycle: {} includes it",
-            path.display(),
-            cycle.join(" includes ")
-        );
-        return Err(TaskError::Yaml {
-            at: at.clone(),
-            message,
-        });
-    }
-    load(path, trail).map_err(|error| match error {
-        TaskError::Io { path, source } => TaskError::Yaml {
-            at: at.clone(),
-            message: format!("cannot include {}: {source}", path.display()),
-        },
-        other => other,
+    let Some(start) = trail.iter().position(same_file) else {
+        return Ok(());
+    };
+    let cycle: Vec<String> = trail[start..]
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    let message = format!(
+        "include of {} is a cycle: {} includes it",
+        path.display(),
+        cycle.join(" includes ")
+    );
+    Err(TaskError::Yaml {
+        at: at.clone(),
+        message,
     })
 }
 

@@ -105,9 +105,32 @@ impl Mapping {
             self.set(key, at, node);
         }
     }
+
+    /// Whether both have the same keys with the same values and tags, in whatever order and wherever they are written.
+    pub fn same_values(&self, other: &Self) -> bool {
+        let has = |key, node: &Node| other.get(key).is_some_and(|known| known.same_value(node));
+        self.entries.len() == other.entries.len()
+            && self.iter().all(|(key, _, node)| has(key, node))
+    }
 }
 
 impl Node {
+    /// As [`Mapping::same_values`], of any two nodes.
+    pub(super) fn same_value(&self, other: &Self) -> bool {
+        let values = match (&self.value, &other.value) {
+            (NodeValue::Sequence(own), NodeValue::Sequence(others)) => {
+                own.len() == others.len()
+                    && own
+                        .iter()
+                        .zip(others)
+                        .all(|(one, other)| one.same_value(other))
+            }
+            (NodeValue::Mapping(own), NodeValue::Mapping(others)) => own.same_values(others),
+            (own, others) => own == others,
+        };
+        self.tag == other.tag && values
+    }
+
     /// The value as JSON; tags are dropped.
     pub fn to_json(&self) -> Value {
         match &self.value {

@@ -10,10 +10,24 @@ pub(super) fn plain(text: &str) -> Value {
         "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => true.into(),
         "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => false.into(),
         _ => integer(text)
-            .map(Value::from)
             .or_else(|| float(text))
+            .or_else(|| sexagesimal_float(text))
             .unwrap_or_else(|| text.into()),
     }
+}
+
+/// The value of a scalar with one of YAML's own tags, such as `!!int "3"`; the message of one that does not fit.
+pub(super) fn tagged(text: &str, tag: &str) -> Result<Value, String> {
+    let value = match tag {
+        "str" | "timestamp" | "value" => return Ok(text.into()),
+        "null" => return Ok(Value::Null),
+        "bool" => Some(plain(&text.to_lowercase())).filter(Value::is_boolean),
+        "int" => integer(text),
+        "float" => sexagesimal_float(text)
+            .or_else(|| Number::from_f64(text.replace('_', "").parse().ok()?).map(Value::Number)),
+        _ => return Err(format!("`!!{tag}` is not a type that a task key takes")),
+    };
+    value.ok_or_else(|| format!("`{text}` is no {tag}"))
 }
 
 fn split_sign(text: &str) -> (i64, &str) {
@@ -24,8 +38,8 @@ fn split_sign(text: &str) -> (i64, &str) {
     }
 }
 
-/// Binary `0b`, octal `0`, hexadecimal `0x`, decimal and sexagesimal integers, with `_` between digits.
-fn integer(text: &str) -> Option<i64> {
+/// Binary `0b`, octal `0`, hexadecimal `0x`, decimal and sexagesimal integers, with `_` between digits. Beyond 64 bits: none.
+fn integer(text: &str) -> Option<Value> {
     let (sign, unsigned) = split_sign(text);
     let digits = unsigned.replace('_', "");
     let magnitude = if let Some(binary) = digits.strip_prefix("0b") {
@@ -41,26 +55,42 @@ fn integer(text: &str) -> Option<i64> {
     } else {
         radix(&digits, 10)?
     };
-    Some(sign * magnitude)
+    if sign > 0 {
+        return Some(magnitude.into());
+    }
+    i64::try_from(-i128::from(magnitude)).ok().map(Value::from)
 }
 
-fn radix(digits: &str, radix: u32) -> Option<i64> {
+fn radix(digits: &str, radix: u32) -> Option<u64> {
     // from_str_radix takes a sign, which has no place here.
     let all_digits = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
     if all_digits {
-        i64::from_str_radix(digits, radix).ok()
+        u64::from_str_radix(digits, radix).ok()
     } else {
         None
     }
 }
 
-fn sexagesimal(text: &str) -> Option<i64> {
-    let mut value = 0_i64;
+fn sexagesimal(text: &str) -> Option<u64> {
+    let mut value = 0_u64;
     for (index, part) in text.split(':').enumerate() {
         let digit = radix(part, 10).filter(|&digit| index == 0 || digit < 60)?;
         value = value.checked_mul(60)?.checked_add(digit)?;
     }
     Some(value)
+}
+
+/// `1:30.5` is 90.5.
+fn sexagesimal_float(text: &str) -> Option<Value> {
+    let (sign, unsigned) = split_sign(text);
+    let (whole, fraction) = unsigned.split_once('.')?;
+    let is_fraction = |digit: char| digit.is_ascii_digit() || digit == '_';
+    if !whole.contains(':') || !fraction.chars().all(is_fraction) {
+        return None;
+    }
+    let seconds = sexagesimal(&whole.replace('_', ""))?;
+    let fraction: f64 = format!("0.{}0", fraction.replace('_', "")).parse().ok()?;
+    Number::from_f64(sign as f64 * (seconds as f64 + fraction)).map(Value::Number)
 }
 
 /// Floats, which need a dot, and a sign in the exponent: `1e-5` and `1.0e5` are text. Infinities and NaN are text too, as
@@ -96,7 +126,7 @@ fn float(text: &str) -> Option<Value> {
 mod tests {
     use serde_json::json;
 
-    use super::plain;
+    use super::{plain, tagged};
 
     /// Expected values: the safe loader of `PyYAML` 6.0.3.
     #[test]
@@ -125,6 +155,26 @@ mod tests {
             ("1_000", json!(1000)),
             ("1:30", json!(90)),
             ("1:70", json!("1:70")),
+            ("1:30.5", json!(90.5)),
+            ("-1:30.25", json!(-90.25)),
+            ("1:30:0.", json!(5400.0)),
+            ("190:20:30", json!(685_230)),
+            ("1.5:30", json!("1.5:30")),
+            ("=", json!("=")),
+            ("-0", json!(0)),
+            ("+.5", json!("+.5")),
+            ("1__0", json!(10)),
+            ("TRUE", json!(true)),
+            ("tRUE", json!("tRUE")),
+            (
+                "12345678901234567890",
+                json!(12_345_678_901_234_567_890_u64),
+            ),
+            ("1_0.5_0", json!(10.5)),
+            ("0x_1F", json!(31)),
+            ("+12e3", json!("+12e3")),
+            ("._5", json!("._5")),
+            ("NULL", json!(null)),
             ("1.2.3", json!("1.2.3")),
             ("2024-01-01", json!("2024-01-01")),
             ("-", json!("-")),
@@ -132,5 +182,23 @@ mod tests {
         ] {
             assert_eq!(plain(text), value, "{text}");
         }
+    }
+    /// Expected values: as above.
+    #[test]
+    fn tags_of_yaml_itself_decide_the_type() {
+        for (tag, text, value) in [
+            ("int", "3", json!(3)),
+            ("int", "0x1f", json!(31)),
+            ("float", "3", json!(3.0)),
+            ("float", "1e5", json!(100_000.0)),
+            ("float", "1:30.5", json!(90.5)),
+            ("bool", "Yes", json!(true)),
+            ("str", "3", json!("3")),
+            ("null", "x", json!(null)),
+        ] {
+            assert_eq!(tagged(text, tag), Ok(value), "!!{tag} {text}");
+        }
+        assert_eq!(tagged("x", "float"), Err("`x` is no float".to_owned()));
+        assert!(tagged("aGk=", "binary").is_err());
     }
 }

@@ -11,9 +11,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+use faer::{Accum, MatMut, MatRef};
 use rayon::prelude::*;
 
-use super::matrix::{Matrix, contiguous};
+use super::matrix::{CpuValues, contiguous_matrix, matrix, matrix_mut, product_into};
 use super::vector::wide;
 use crate::packed::Block;
 use softmax::Softmax;
@@ -36,176 +37,168 @@ pub struct AttentionRule {
 struct Attention {
     rule: AttentionRule,
     blocks: Arc<Vec<Block>>,
-    kv_heads: usize,
     /// Query heads per key-value head.
     group: usize,
     rows: usize,
 }
 
-/// One argument `[rows, heads · head_dim]` of the operation.
+/// Queries, keys and values: [rows, heads · `head_dim`], [rows, `kv_heads` · `head_dim`] twice.
 #[derive(Clone, Copy)]
-struct Heads<'a> {
-    storage: &'a CpuStorage,
-    values: &'a [f32],
-    offset: usize,
-    width: usize,
+struct Inputs<'a> {
+    query: MatRef<'a, f32>,
+    key: MatRef<'a, f32>,
+    value: MatRef<'a, f32>,
 }
 
-impl<'a> Heads<'a> {
-    fn new(storage: &'a CpuStorage, layout: &Layout) -> Result<Self> {
-        let (_, width) = layout.shape().dims2()?;
-        let values = contiguous("attention", storage, layout)?;
-        Ok(Self {
-            storage,
-            values,
-            offset: layout.start_offset(),
-            width,
-        })
-    }
-
-    /// Rows `rows`, columns `columns` as a matrix, without copying.
-    fn part(&self, rows: &Range<usize>, columns: &Range<usize>) -> Matrix<'a> {
-        let offset = self.offset + rows.start * self.width + columns.start;
-        Matrix::rows(self.storage, offset, rows.len(), columns.len(), self.width)
-    }
-
-    /// Columns `columns` of `rows` as contiguous rows of `head_dim`: `[rows · heads in columns, head_dim]`.
-    fn gather(&self, rows: &Range<usize>, columns: &Range<usize>) -> CpuStorage {
-        let row =
-            |r: usize| &self.values[r * self.width + columns.start..r * self.width + columns.end];
-        CpuStorage::F32(rows.clone().flat_map(row).copied().collect())
+impl Inputs<'_> {
+    /// The columns of one query head, and of the key-value head it belongs to.
+    fn head(self, head: usize, attention: &Attention) -> Self {
+        let width = attention.rule.head_dim;
+        let of = |head: usize| head * width..(head + 1) * width;
+        Self {
+            query: columns(self.query, &of(head)),
+            key: columns(self.key, &of(head / attention.group)),
+            value: columns(self.value, &of(head / attention.group)),
+        }
     }
 }
 
 impl Attention {
-    fn query_columns(&self, kv_head: usize) -> Range<usize> {
-        let width = self.group * self.rule.head_dim;
-        kv_head * width..(kv_head + 1) * width
+    /// Attention probabilities of a block's queries in one head.
+    fn softmax(&self, visible: &Visible, query: MatRef<f32>, key: MatRef<f32>) -> Softmax {
+        let scores = products(visible, query, key);
+        Softmax::new(scores, visible, &self.rule)
     }
 
-    fn key_columns(&self, kv_head: usize) -> Range<usize> {
-        kv_head * self.rule.head_dim..(kv_head + 1) * self.rule.head_dim
-    }
-
-    /// Attention probabilities of a block's query rows ([rows · group, keys of the range]) for each visible key range.
-    fn softmax(
-        &self,
-        visible: &Visible,
-        query: Matrix,
-        key: Heads,
-        kv_head: usize,
-    ) -> Result<Softmax> {
-        let columns = self.key_columns(kv_head);
-        let ranges = visible.ranges.iter();
-        let scores = ranges
-            .map(|range| query.times(key.part(range, &columns).transposed()))
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Softmax::new(scores, visible, self.group, &self.rule))
-    }
-
-    /// The output columns of one key-value head's queries: `[rows, group · head_dim]`.
-    fn forward_head(&self, q: Heads, k: Heads, v: Heads, kv_head: usize) -> Result<Vec<f32>> {
-        let width = self.group * self.rule.head_dim;
-        let mut out = vec![0f32; self.rows * width];
-        for block in self.blocks.iter() {
-            let query_rows = block.rows.len() * self.group;
-            let query = q.gather(&block.rows, &self.query_columns(kv_head));
-            let query = Matrix::whole(&query, query_rows, self.rule.head_dim);
-            let visible = Visible::new(block, self.rule.window);
-            let softmax = self.softmax(&visible, query, k, kv_head)?;
-            let out = &mut out[block.rows.start * width..block.rows.end * width];
-            for (range, part) in visible.ranges.iter().zip(softmax.probabilities) {
-                let part = CpuStorage::F32(part);
-                let part = Matrix::whole(&part, query_rows, range.len());
-                add(out, &part.times(v.part(range, &self.key_columns(kv_head)))?);
-            }
+    /// The output of one head's queries in one block, written to `out` [rows of the block, `head_dim`].
+    fn forward_block(&self, inputs: Inputs, block: &Block, mut out: MatMut<f32>) {
+        let visible = Visible::new(block, self.rule.window);
+        let query = rows(inputs.query, &block.rows);
+        let softmax = self.softmax(&visible, query, inputs.key);
+        let probabilities = matrix(&softmax.probabilities, visible.keys);
+        let mut accumulate = Accum::Replace;
+        for (range, keys) in visible.columns() {
+            let part = columns(probabilities, &keys);
+            let value = rows(inputs.value, range);
+            product_into(out.as_mut(), accumulate, part, value);
+            accumulate = Accum::Add;
         }
-        Ok(out)
     }
 
-    /// Gradients of one key-value head: of its queries `[rows, group · head_dim]`, its keys and its values `[rows, head_dim]`.
+    /// Gradients of keys and values from one head, both [rows, `head_dim`]; that of its queries is written to `dquery`.
     fn backward_head(
         &self,
-        q: Heads,
-        k: Heads,
-        v: Heads,
-        dy: Heads,
-        kv_head: usize,
-    ) -> Result<[Vec<f32>; 3]> {
-        let (query_width, key_width) = (self.group * self.rule.head_dim, self.rule.head_dim);
-        let mut dq = vec![0f32; self.rows * query_width];
-        let mut dk = vec![0f32; self.rows * key_width];
-        let mut dv = vec![0f32; self.rows * key_width];
-        let columns = self.key_columns(kv_head);
+        inputs: Inputs,
+        dout: MatRef<f32>,
+        mut dquery: MatMut<f32>,
+    ) -> (Vec<f32>, Vec<f32>) {
+        let width = self.rule.head_dim;
+        let mut dkeys = vec![0f32; self.rows * width];
+        let mut dvalues = vec![0f32; self.rows * width];
+        let mut dkey = matrix_mut(&mut dkeys, width);
+        let mut dvalue = matrix_mut(&mut dvalues, width);
         for block in self.blocks.iter() {
-            let query_rows = block.rows.len() * self.group;
-            let query = q.gather(&block.rows, &self.query_columns(kv_head));
-            let dout = dy.gather(&block.rows, &self.query_columns(kv_head));
-            let query_matrix = Matrix::whole(&query, query_rows, self.rule.head_dim);
-            let dout_matrix = Matrix::whole(&dout, query_rows, self.rule.head_dim);
             let visible = Visible::new(block, self.rule.window);
-            let softmax = self.softmax(&visible, query_matrix, k, kv_head)?;
-            let mut dscores = (visible.ranges.iter())
-                .map(|range| dout_matrix.times(v.part(range, &columns).transposed()))
-                .collect::<Result<Vec<_>>>()?;
-            softmax.backward(&mut dscores, query_rows, self.rule.scale);
-            let dq = &mut dq[block.rows.start * query_width..block.rows.end * query_width];
-            let parts = softmax.probabilities.into_iter().zip(dscores);
-            for (range, (p, ds)) in visible.ranges.iter().zip(parts) {
-                let (p, ds) = (CpuStorage::F32(p), CpuStorage::F32(ds));
-                let p = Matrix::whole(&p, query_rows, range.len());
-                let ds = Matrix::whole(&ds, query_rows, range.len());
-                add(dq, &ds.times(k.part(range, &columns))?);
-                let keys = range.start * key_width..range.end * key_width;
-                add(&mut dk[keys.clone()], &ds.transposed().times(query_matrix)?);
-                add(&mut dv[keys], &p.transposed().times(dout_matrix)?);
+            let query = rows(inputs.query, &block.rows);
+            let dout = rows(dout, &block.rows);
+            let softmax = self.softmax(&visible, query, inputs.key);
+            let mut dscores = products(&visible, dout, inputs.value);
+            softmax.backward(&mut dscores, visible.keys, self.rule.scale);
+            let probabilities = matrix(&softmax.probabilities, visible.keys);
+            let dscores = matrix(&dscores, visible.keys);
+            for (range, keys) in visible.columns() {
+                let (p, ds) = (columns(probabilities, &keys), columns(dscores, &keys));
+                let dquery = dquery
+                    .as_mut()
+                    .subrows_mut(block.rows.start, block.rows.len());
+                let dkey = dkey.as_mut().subrows_mut(range.start, range.len());
+                let dvalue = dvalue.as_mut().subrows_mut(range.start, range.len());
+                product_into(dquery, Accum::Add, ds, rows(inputs.key, range));
+                product_into(dkey, Accum::Add, ds.transpose(), query);
+                product_into(dvalue, Accum::Add, p.transpose(), dout);
             }
         }
-        Ok([dq, dk, dv])
+        (dkeys, dvalues)
     }
 
-    /// Puts one part per key-value head, each [rows, width], side by side.
-    fn side_by_side(&self, parts: &[Vec<f32>], width: usize) -> Vec<f32> {
-        let row = |r: usize| {
-            parts
-                .iter()
-                .flat_map(move |part| &part[r * width..(r + 1) * width])
-        };
-        (0..self.rows).flat_map(row).copied().collect()
-    }
-
-    fn backward(&self, q: &Tensor, k: &Tensor, v: &Tensor, dy: &Tensor) -> Result<[Tensor; 3]> {
-        let guards = [q, k, v, dy].map(|tensor| tensor.storage_and_layout());
-        let [q_heads, k_heads, v_heads, dy_heads] =
-            [&guards[0], &guards[1], &guards[2], &guards[3]].map(|(storage, layout)| {
-                match &**storage {
-                    candle_core::Storage::Cpu(storage) => Heads::new(storage, layout),
-                    _ => bail!("attention: CPU tensors only"),
-                }
-            });
-        let (q_heads, k_heads, v_heads, dy_heads) = (q_heads?, k_heads?, v_heads?, dy_heads?);
-        let head = |h| self.backward_head(q_heads, k_heads, v_heads, dy_heads, h);
-        let heads = (0..self.kv_heads)
-            .into_par_iter()
-            .map(head)
-            .collect::<Result<Vec<_>>>()?;
-        let mut parts: [Vec<Vec<f32>>; 3] = Default::default();
-        for head in heads {
-            parts
-                .iter_mut()
-                .zip(head)
-                .for_each(|(part, gradient)| part.push(gradient));
+    fn forward(&self, inputs: Inputs) -> Vec<f32> {
+        let width = inputs.query.ncols();
+        let mut out = vec![0f32; self.rows * width];
+        let mut tasks = Vec::new();
+        for (head, mut rest) in heads(matrix_mut(&mut out, width), self.rule.head_dim) {
+            for block in self.blocks.iter() {
+                let (own, others) = rest.split_at_row_mut(block.rows.len());
+                tasks.push((inputs.head(head, self), block, own));
+                rest = others;
+            }
         }
-        let gradient = |parts: &[Vec<f32>], like: &Tensor, width| {
-            Tensor::from_vec(self.side_by_side(parts, width), like.shape(), like.device())
-        };
-        let width = self.rule.head_dim;
-        Ok([
-            gradient(&parts[0], q, self.group * width)?,
-            gradient(&parts[1], k, width)?,
-            gradient(&parts[2], v, width)?,
-        ])
+        tasks
+            .into_par_iter()
+            .for_each(|(inputs, block, out)| self.forward_block(inputs, block, out));
+        out
     }
+
+    /// Gradients of queries, keys and values, in their shapes.
+    fn backward(&self, inputs: Inputs, dout: MatRef<f32>) -> [Vec<f32>; 3] {
+        let width = self.rule.head_dim;
+        let mut dquery = vec![0f32; self.rows * inputs.query.ncols()];
+        let tasks = heads(matrix_mut(&mut dquery, inputs.query.ncols()), width);
+        let (dkeys, dvalues): (Vec<_>, Vec<_>) = tasks
+            .into_par_iter()
+            .map(|(head, dquery)| {
+                let dout = dout.subcols(head * width, width);
+                self.backward_head(inputs.head(head, self), dout, dquery)
+            })
+            .unzip();
+        let [dkey, dvalue] = [dkeys, dvalues].map(|parts| self.summed_over_groups(&parts));
+        [dquery, dkey, dvalue]
+    }
+
+    /// Adds what the query heads of each key-value head give, each [rows, `head_dim`], and puts the sums side by side.
+    fn summed_over_groups(&self, parts: &[Vec<f32>]) -> Vec<f32> {
+        let width = self.rule.head_dim;
+        let mut sums = vec![0f32; self.rows * width * parts.len() / self.group];
+        let rows = sums.par_chunks_mut(width * parts.len() / self.group);
+        rows.enumerate().for_each(|(row, sums)| {
+            for (sum, parts) in sums.chunks_mut(width).zip(parts.chunks(self.group)) {
+                for part in parts {
+                    add(sum, &part[row * width..(row + 1) * width]);
+                }
+            }
+        });
+        sums
+    }
+}
+
+fn columns<'a>(matrix: MatRef<'a, f32>, columns: &Range<usize>) -> MatRef<'a, f32> {
+    matrix.subcols(columns.start, columns.len())
+}
+
+fn rows<'a>(matrix: MatRef<'a, f32>, rows: &Range<usize>) -> MatRef<'a, f32> {
+    matrix.subrows(rows.start, rows.len())
+}
+
+/// `a` · bᵀ for the rows of b in each visible range, side by side: [rows of a, keys].
+fn products(visible: &Visible, a: MatRef<f32>, b: MatRef<f32>) -> Vec<f32> {
+    let mut values = vec![0f32; a.nrows() * visible.keys];
+    let mut out = matrix_mut(&mut values, visible.keys);
+    for (range, columns) in visible.columns() {
+        let out = out.as_mut().subcols_mut(columns.start, columns.len());
+        product_into(out, Accum::Replace, a, rows(b, range).transpose());
+    }
+    values
+}
+
+/// The columns of each head.
+fn heads(matrix: MatMut<'_, f32>, head_dim: usize) -> Vec<(usize, MatMut<'_, f32>)> {
+    let mut heads = Vec::with_capacity(matrix.ncols() / head_dim);
+    let mut rest = matrix;
+    while rest.ncols() > 0 {
+        let (head, others) = rest.split_at_col_mut(head_dim);
+        heads.push((heads.len(), head));
+        rest = others;
+    }
+    heads
 }
 
 fn add(sum: &mut [f32], part: &[f32]) {
@@ -230,13 +223,12 @@ impl CustomOp3 for Attention {
         v: &CpuStorage,
         lv: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (q, k, v) = (Heads::new(q, lq)?, Heads::new(k, lk)?, Heads::new(v, lv)?);
-        let heads = (0..self.kv_heads)
-            .into_par_iter()
-            .map(|head| self.forward_head(q, k, v, head))
-            .collect::<Result<Vec<_>>>()?;
-        let out = self.side_by_side(&heads, self.group * self.rule.head_dim);
-        Ok((CpuStorage::F32(out), lq.shape().clone()))
+        let inputs = Inputs {
+            query: contiguous_matrix("attention", q, lq)?,
+            key: contiguous_matrix("attention", k, lk)?,
+            value: contiguous_matrix("attention", v, lv)?,
+        };
+        Ok((CpuStorage::F32(self.forward(inputs)), lq.shape().clone()))
     }
 
     fn bwd(
@@ -247,8 +239,17 @@ impl CustomOp3 for Attention {
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [dq, dk, dv] = self.backward(q, k, v, &dy.contiguous()?)?;
-        Ok((Some(dq), Some(dk), Some(dv)))
+        let dy = dy.contiguous()?;
+        let [query, key, value, dout] =
+            [q, k, v, &dy].map(|tensor| CpuValues::of("attention", tensor));
+        let inputs = Inputs {
+            query: query.matrix()?,
+            key: key.matrix()?,
+            value: value.matrix()?,
+        };
+        let [dq, dk, dv] = self.backward(inputs, dout.matrix()?);
+        let like = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device());
+        Ok((Some(like(dq, q)?), Some(like(dk, k)?), Some(like(dv, v)?)))
     }
 }
 
@@ -286,7 +287,6 @@ pub fn attention(
     let attention = Attention {
         rule,
         blocks: Arc::clone(blocks),
-        kv_heads: kv_width / rule.head_dim,
         group: q_width / kv_width,
         rows,
     };

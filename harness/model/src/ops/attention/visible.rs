@@ -11,8 +11,8 @@ use crate::packed::Block;
 pub(super) struct Visible {
     /// Ranges of key rows that at least one query sees, in sequence order.
     pub(super) ranges: Vec<Range<usize>>,
-    /// Number of queries.
-    pub(super) queries: usize,
+    /// Number of keys in all ranges.
+    pub(super) keys: usize,
     /// Keys that the window cuts off for every query.
     skipped: usize,
     /// Position of the first query.
@@ -36,8 +36,8 @@ impl Visible {
             }
         }
         Self {
+            keys: ranges.iter().map(Range::len).sum(),
             ranges,
-            queries: block.rows.len(),
             skipped,
             start,
             window,
@@ -50,14 +50,12 @@ impl Visible {
         end.saturating_sub(self.window) - self.skipped..end - self.skipped
     }
 
-    /// For each range, its length and the part of it that lies in `keys`, both counted from the range's start.
-    pub(super) fn parts(&self, keys: Range<usize>) -> impl Iterator<Item = (usize, Range<usize>)> {
-        let mut before = 0;
+    /// Each range with the columns that its keys have in a matrix [queries, keys].
+    pub(super) fn columns(&self) -> impl Iterator<Item = (&Range<usize>, Range<usize>)> {
+        let mut end = 0;
         self.ranges.iter().map(move |range| {
-            let clip = |key: usize| key.saturating_sub(before).min(range.len());
-            let part = clip(keys.start)..clip(keys.end);
-            before += range.len();
-            (range.len(), part)
+            end += range.len();
+            (range, end - range.len()..end)
         })
     }
 }
@@ -79,14 +77,14 @@ mod tests {
                 for (query, row) in block.rows.clone().enumerate() {
                     let path = paths.iter().find(|path| path.contains(&row)).unwrap();
                     let position = path.iter().position(|&r| r == row).unwrap();
-                    let parts = visible.parts(visible.keys_of(query));
-                    let seen: Vec<usize> = (visible.ranges.iter().zip(parts))
-                        .flat_map(|(range, (_, part))| {
-                            range.start + part.start..range.start + part.end
-                        })
-                        .collect();
+                    let keys: Vec<usize> = visible.ranges.iter().cloned().flatten().collect();
+                    let seen = &keys[visible.keys_of(query)];
                     let first = (position + 1).saturating_sub(window.unwrap_or(usize::MAX));
-                    assert_eq!(seen, path[first..=position], "row {row}, window {window:?}");
+                    assert_eq!(
+                        seen,
+                        &path[first..=position],
+                        "row {row}, window {window:?}"
+                    );
                 }
             }
         }
