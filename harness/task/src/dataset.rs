@@ -55,13 +55,11 @@ impl Dataset<'_> {
             &spec.validation_split,
             &spec.test_split,
         ];
-        match own.into_iter().flatten().next() {
-            Some(split) => self.pool_of(split, spec.process_docs.as_ref()),
-            None => {
-                let message = "there is no split to take few-shot examples from";
-                Err(self.error(message.to_owned()))
-            }
+        if let Some(split) = own.into_iter().flatten().next() {
+            return self.pool_of(split, spec.process_docs.as_ref());
         }
+        let message = "there is no split to take few-shot examples from";
+        Err(self.error(message.to_owned()))
     }
 
     fn pool_of(&self, split: &str, process: Option<&Function>) -> Result<Pool, TaskError> {

@@ -33,13 +33,12 @@ impl FewshotSampler {
         exclude: Option<&Document>,
     ) -> Option<Vec<usize>> {
         let differs = |index: &usize| Some(&pool[*index]) != exclude;
-        let mut kept: Vec<usize> = match self.sampler {
-            Sampler::FirstN => (0..pool.len()).filter(differs).collect(),
-            _ => {
-                let wanted = self.count + usize::from(exclude.is_some());
-                let drawn = self.random.sample(pool.len(), wanted).ok()?;
-                drawn.into_iter().filter(differs).collect()
-            }
+        let mut kept: Vec<usize> = if self.sampler == Sampler::FirstN {
+            (0..pool.len()).filter(differs).collect()
+        } else {
+            let wanted = self.count + usize::from(exclude.is_some());
+            let drawn = self.random.sample(pool.len(), wanted).ok()?;
+            drawn.into_iter().filter(differs).collect()
         };
         if kept.len() < self.count && self.sampler == Sampler::Default {
             // The pool holds the document more than once: upstream draws again, from the others.

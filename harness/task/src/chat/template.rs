@@ -160,6 +160,10 @@ fn write_python_text(output: &mut Output, _: &mut State, value: &Value) -> Resul
     output.write_str(&python_text(value)).map_err(Error::from)
 }
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the form of a filter's arguments"
+)]
 fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     let indent: Option<usize> = options.get("indent")?;
     // Never escaped to ASCII, which is what templates ask for where they ask.

@@ -99,7 +99,7 @@ impl Filter {
             "multi_choice_regex" => {
                 Self::MultiChoiceRegex(MultiChoiceRegex::compile(&mut arguments)?)
             }
-            "regex_pos" => spans::tags(&mut arguments)?,
+            "regex_pos" => spans::tags(&mut arguments),
             "format_span" => Self::Spans,
             "remove_whitespace" => Self::Text(text::strip),
             "lowercase" => Self::Text(text::lower),

@@ -60,18 +60,18 @@ impl MultiChoiceRegex {
 
     /// The first of the three ways that finds something.
     fn extract(&self, text: &str, choices: &Choices) -> Result<String, String> {
-        let own = found(self.regex.search_own(text)?);
+        let own = found(&self.regex.search_own(text)?);
         if !own.is_empty() {
             return Ok(own);
         }
         let comparable = self.comparable(text)?;
-        let by_text = found(self.regex.search(&choices.by_text, &comparable)?);
+        let by_text = found(&self.regex.search(&choices.by_text, &comparable)?);
         if !by_text.is_empty() {
             // The last of equal choices gives the letter, as in a dictionary.
             let index = choices.texts.iter().rposition(|text| *text == by_text);
             return Ok(index.map_or(by_text, |index| format!("({})", letter(index))));
         }
-        let by_letter = found(self.regex.search(&choices.by_letter, text)?);
+        let by_letter = found(&self.regex.search(&choices.by_letter, text)?);
         if by_letter.is_empty() {
             return Ok(self.regex.fallback.clone());
         }
@@ -118,7 +118,7 @@ impl MultiChoiceRegex {
     }
 }
 
-fn found(found: Found<'_>) -> String {
+fn found(found: &Found<'_>) -> String {
     match found {
         Found::Match(text) => strip(text).to_owned(),
         Found::Nothing | Found::Empty => String::new(),

@@ -15,7 +15,7 @@ pub(crate) struct Pipeline {
 }
 
 enum Step {
-    Native(Filter),
+    Native(Box<Filter>),
     Class(PythonFunction, Map<String, Value>),
     Custom(PythonFunction),
 }
@@ -32,7 +32,9 @@ impl Pipeline {
     /// Reads the filters' arguments and compiles their patterns.
     pub(crate) fn compile(spec: &PipelineSpec, task: &str) -> Result<Self, TaskError> {
         let steps = spec.filter.iter().map(|step| match &step.function {
-            FilterFunction::Named(name) => Filter::compile(name, step).map(Step::Native),
+            FilterFunction::Named(name) => {
+                Filter::compile(name, step).map(|filter| Step::Native(Box::new(filter)))
+            }
             FilterFunction::Class(class) => Ok(Step::Class(class.clone(), step.arguments.clone())),
             FilterFunction::Custom(function) => Ok(Step::Custom(function.clone())),
         });

@@ -64,15 +64,12 @@ impl RegexFilter {
         if matches.is_empty() {
             return Ok(Found::Nothing);
         }
-        let selected = match usize::try_from(self.group_select) {
-            Ok(index) => matches.get(index),
-            Err(_) => {
-                let from_end = self.group_select.unsigned_abs() as usize;
-                matches
-                    .len()
-                    .checked_sub(from_end)
-                    .map(|index| &matches[index])
-            }
+        let selected = if self.group_select < 0 {
+            let from_end = self.group_select.unsigned_abs() as usize;
+            let index = matches.len().checked_sub(from_end);
+            index.map(|index| &matches[index])
+        } else {
+            matches.get(self.group_select as usize)
         };
         let Some(groups) = selected else {
             return Err(format!(

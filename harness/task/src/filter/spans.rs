@@ -27,11 +27,11 @@ const LABELS: [(&str, &str); 15] = [
 ];
 
 /// The filter `regex_pos`; upstream never uses its pattern either.
-pub(super) fn tags(arguments: &mut Arguments<'_>) -> Result<Filter, String> {
+pub(super) fn tags(arguments: &mut Arguments<'_>) -> Filter {
     arguments.value("regex_pattern");
     arguments.value("group_select");
     let fallback = arguments.value("fallback");
-    Ok(Filter::Tags(fallback.unwrap_or_else(|| json!(["invalid"]))))
+    Filter::Tags(fallback.unwrap_or_else(|| json!(["invalid"])))
 }
 
 /// The tags of a response that prints pairs of token and tag, or the fallback where there are none.

@@ -38,13 +38,11 @@ pub(super) fn flag(mapping: &Mapping, key: &str) -> Result<Option<bool>, TaskErr
 }
 
 pub(super) fn count(mapping: &Mapping, key: &str) -> Result<Option<usize>, TaskError> {
-    let read = |node: &Node| match node.to_json().as_u64() {
-        Some(count) => Ok(count as usize),
-        None => {
-            let given = node.to_json();
-            let message = format!("`{key}` takes a whole number from 0, not {given}");
-            Err(invalid(node, message))
-        }
+    let read = |node: &Node| {
+        let given = node.to_json();
+        let message = || format!("`{key}` takes a whole number from 0, not {given}");
+        let count = given.as_u64().map(|count| count as usize);
+        count.ok_or_else(|| invalid(node, message()))
     };
     present(mapping, key).map(read).transpose()
 }

@@ -5,6 +5,10 @@ use minijinja::value::Kwargs;
 use minijinja::{Error, ErrorKind};
 
 /// `value|regex_replace(pattern, replacement, count)`; `count` 0 replaces every match.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the form of a filter's arguments"
+)]
 pub(super) fn regex_replace(
     text: &str,
     pattern: &str,

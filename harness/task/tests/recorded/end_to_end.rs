@@ -12,7 +12,7 @@ const REPLICATES: usize = 100;
 
 fn rows(documents: &Value) -> String {
     let documents = documents.as_array().unwrap();
-    documents.iter().map(|row| format!("{row}\n")).collect()
+    documents.iter().map(|row| row.to_string() + "\n").collect()
 }
 
 fn loaded(recorded: &Value) -> (tempfile::TempDir, Task) {
