@@ -205,6 +205,16 @@ impl Decoder {
         Ok(self.head.logits(hidden)?)
     }
 
+    /// Logits after some rows, one list over the vocabulary a row.
+    ///
+    /// # Errors
+    /// When a row does not exist.
+    pub fn logits_of(&self, hidden: &Tensor, rows: &[usize]) -> Result<Vec<Vec<f32>>> {
+        let rows: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
+        let rows = hidden.index_select(&Tensor::new(rows, self.device())?, 0)?;
+        Ok(self.head.logits(&rows)?.to_vec2()?)
+    }
+
     /// Differentiable log-probabilities `[targets]` of target tokens, each after the row it is paired with.
     ///
     /// # Errors
