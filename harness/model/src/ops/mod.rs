@@ -16,6 +16,7 @@ mod matrix;
 mod rms_norm;
 mod rotary;
 mod sum;
+mod token_head;
 mod token_scores;
 mod vector;
 
