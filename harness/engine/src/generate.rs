@@ -205,10 +205,9 @@ impl<'a> Generator<'a> {
         }
         let mut numbers = vec![0; live.len()];
         let mut ranges: Vec<Range<usize>> = Vec::new();
-        let mut next = 0;
-        for (row, _) in live.iter().enumerate().filter(|&(_, &is_live)| is_live) {
-            numbers[row] = next;
-            next += 1;
+        let rows = (0..live.len()).filter(|&row| live[row]);
+        for (number, row) in rows.enumerate() {
+            numbers[row] = number;
             match ranges.last_mut() {
                 Some(last) if last.end == row => last.end += 1,
                 _ => ranges.push(row..row + 1),

@@ -11,10 +11,13 @@ use crate::error::{EngineError, Result};
 /// How one text's tokens are chosen.
 pub(crate) enum Sampling {
     Greedy,
-    Draw {
-        settings: Generation,
-        random: PythonRandom,
-    },
+    Draw(Box<Draw>),
+}
+
+/// Settings of a draw, and its stream.
+pub(crate) struct Draw {
+    settings: Generation,
+    random: PythonRandom,
 }
 
 impl Sampling {
@@ -25,10 +28,10 @@ impl Sampling {
         }
         // Seeds that differ in one bit give unrelated streams of the Mersenne Twister.
         let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number;
-        Self::Draw {
+        Self::Draw(Box::new(Draw {
             settings: generation.clone(),
             random: PythonRandom::new(seed),
-        }
+        }))
     }
 
     /// The next token after logits `[vocabulary]`; the first of equals is the most probable.
@@ -39,9 +42,9 @@ impl Sampling {
         let best = most_probable(logits).ok_or(EngineError::NotFinite)?;
         match self {
             Self::Greedy => Ok(best),
-            Self::Draw { settings, random } => {
-                let candidates = candidates(logits, logits[best as usize], settings);
-                Ok(draw(&candidates, random.random()))
+            Self::Draw(own) => {
+                let candidates = candidates(logits, logits[best as usize], &own.settings);
+                Ok(draw(&candidates, own.random.random()))
             }
         }
     }
@@ -113,11 +116,11 @@ mod tests {
     use harness_task::Generation;
     use serde_json::{Value, json};
 
-    fn generation(settings: Value) -> Generation {
+    fn generation(settings: &Value) -> Generation {
         Generation::from_kwargs(settings.as_object().unwrap().clone()).unwrap()
     }
 
-    fn drawn(settings: Value, draws: usize) -> [usize; 4] {
+    fn drawn(settings: &Value, draws: usize) -> [usize; 4] {
         let logits = [0.0, 2f32.ln(), f32::NEG_INFINITY, 5f32.ln()];
         let mut counts = [0; 4];
         let mut sampling = Sampling::new(&generation(settings), 7, 3);
@@ -129,12 +132,12 @@ mod tests {
 
     #[test]
     fn draws_follow_the_probabilities() {
-        let counts = drawn(json!({"do_sample": true, "temperature": 1.0}), 8000);
+        let counts = drawn(&json!({"do_sample": true, "temperature": 1.0}), 8000);
         for (count, want) in counts.into_iter().zip([1000.0, 2000.0, 0.0, 5000.0]) {
             assert!((count as f64 - want).abs() < 150.0, "{counts:?}");
         }
         assert_eq!(counts[2], 0);
-        let squared = drawn(json!({"do_sample": true, "temperature": 0.5}), 6000);
+        let squared = drawn(&json!({"do_sample": true, "temperature": 0.5}), 6000);
         for (count, want) in squared.into_iter().zip([200.0, 800.0, 0.0, 5000.0]) {
             assert!((count as f64 - want).abs() < 120.0, "{squared:?}");
         }
@@ -151,17 +154,13 @@ mod tests {
         for (mut settings, want) in cases {
             settings["do_sample"] = json!(true);
             settings["temperature"] = json!(1.0);
-            assert_eq!(
-                drawn(settings.clone(), 500).map(|n| n > 0),
-                want,
-                "{settings}"
-            );
+            assert_eq!(drawn(&settings, 500).map(|n| n > 0), want, "{settings}");
         }
     }
 
     #[test]
     fn without_sampling_the_first_of_the_best_is_taken() {
-        let mut sampling = Sampling::new(&generation(json!({})), 0, 0);
+        let mut sampling = Sampling::new(&generation(&json!({})), 0, 0);
         assert_eq!(sampling.choose(&[1.0, 3.0, 3.0]).unwrap(), 1);
         assert!(sampling.choose(&[1.0, f32::NAN]).is_err());
     }
