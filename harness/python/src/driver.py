@@ -178,7 +178,9 @@ def dataset(function, arguments):
 def process_docs(function, documents):
     from datasets import Dataset
 
-    return rows(function(Dataset.from_list(documents)))
+    # Data sets take their columns from the first row.
+    columns = dict.fromkeys(key for document in documents for key in document)
+    return rows(function(Dataset.from_list([{**columns, **document} for document in documents])))
 
 
 def samples(function):
@@ -272,11 +274,17 @@ def rows(found):
 
 
 def with_pairs(value):
-    """Log-likelihoods as upstream has them: pairs of a number and whether it is greedy, not lists."""
+    """Log-likelihoods as upstream has them: pairs of a number and whether it is greedy, not lists.
+
+    One that is not finite comes as the text that Python prints for it.
+    """
     if not isinstance(value, list):
         return value
-    if len(value) == 2 and isinstance(value[1], bool) and type(value[0]) in (int, float):
-        return tuple(value)
+    if len(value) == 2 and isinstance(value[1], bool):
+        if type(value[0]) in (int, float):
+            return tuple(value)
+        if value[0] in ("inf", "-inf", "nan"):
+            return float(value[0]), value[1]
     return [with_pairs(item) for item in value]
 
 

@@ -7,10 +7,11 @@ Shuffles draw from NumPy's generators, as the package does, and are refused with
 import copy
 import math
 from collections.abc import Mapping
+from itertools import islice
 
 
 def _absent(what):
-    return ImportError(
+    return AttributeError(
         f"`{what}` is not among what stands in for the package `datasets` here: "
         "pip install datasets, or set HARNESS_PYTHON to a Python that has it"
     )
@@ -20,6 +21,17 @@ def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)
     raise _absent(f"datasets.{name}")
+
+
+def disable_caching():
+    """Nothing is cached here."""
+
+
+def disable_progress_bars():
+    """There are none here."""
+
+
+disable_progress_bar = disable_progress_bars
 
 
 class Split:
@@ -45,7 +57,7 @@ class Dataset:
     """Rows. Every method that changes something gives a new data set; what a function is given is a copy."""
 
     def __init__(self, rows, columns=None):
-        self._columns = list(columns or dict.fromkeys(key for row in rows for key in row))
+        self._columns = list(dict.fromkeys(key for row in rows for key in row) if columns is None else columns)
         self._rows = [{column: row.get(column) for column in self._columns} for row in rows]
 
     def __getattr__(self, name):
@@ -57,18 +69,26 @@ class Dataset:
 
     @classmethod
     def from_list(cls, mapping, features=None, info=None, split=None):
-        return cls([dict(row) for row in mapping])
+        """The first row says which columns there are, as in the package."""
+        return cls._typed(mapping, list(mapping[0]) if mapping else [])
 
     @classmethod
     def from_dict(cls, mapping, features=None, info=None, split=None):
         columns = list(mapping)
         if len({len(mapping[column]) for column in columns}) > 1:
             raise ValueError("columns must have the same length")
-        return cls([dict(zip(columns, values)) for values in zip(*mapping.values())], columns)
+        return cls._typed([dict(zip(columns, values)) for values in zip(*mapping.values())], columns)
 
     @classmethod
     def from_generator(cls, generator, gen_kwargs=None, **ignored):
-        return cls([dict(row) for row in generator(**(gen_kwargs or {}))])
+        return cls.from_list(list(generator(**(gen_kwargs or {}))))
+
+    @classmethod
+    def _typed(cls, rows, columns=None):
+        """Rows whose columns have one type each, as Arrow's have."""
+        data = cls(rows, columns)
+        typed = [_of_one_type([row[column] for row in data._rows]) for column in data._columns]
+        return cls([dict(zip(data._columns, values)) for values in zip(*typed)], data._columns)
 
     @property
     def column_names(self):
@@ -152,8 +172,8 @@ class Dataset:
             if given is not None and not isinstance(given, Mapping):
                 raise TypeError(f"a function under `map` must give a dictionary or None, not {type(given).__name__}")
             kept = self._rows[index] if given is None else row
-            rows.append({**{key: value for key, value in kept.items() if key not in removed}, **(given or {})})
-        return Dataset(rows, None if rows else [column for column in self._columns if column not in removed])
+            rows.append(_merged(kept, given or {}, removed))
+        return Dataset._typed(rows, None if rows else [column for column in self._columns if column not in removed])
 
     def _map_batches(self, call, batch_size, drop_last, removed):
         gathered = {}
@@ -163,8 +183,7 @@ class Dataset:
             if drop_last and count < batch_size:
                 break
             given = call(batch, list(range(start, start + count)))
-            kept = {key: value for key, value in batch.items() if key not in removed}
-            for column, values in {**kept, **(given or {})}.items():
+            for column, values in _merged(batch, given or {}, removed).items():
                 gathered.setdefault(column, []).extend(values)
         return Dataset.from_dict(gathered)
 
@@ -288,6 +307,26 @@ def concatenate_datasets(dsets, info=None, split=None, axis=0):
     if len({len(part) for part in parts}) > 1:
         raise ValueError("data sets side by side must have the same number of rows")
     return Dataset([{key: value for row in rows for key, value in row.items()} for rows in zip(*parts)])
+
+
+def _of_one_type(values):
+    """Values as a column of Arrow holds them: where one number is a float, all are."""
+    present = [value for value in values if value is not None]
+    kinds = set(map(type, present))
+    if kinds == {int, float}:
+        return [None if value is None else float(value) for value in values]
+    if kinds and kinds <= {list, tuple}:
+        items = iter(_of_one_type([item for value in present for item in value]))
+        return [None if value is None else list(islice(items, len(value))) for value in values]
+    if kinds == {dict} and all(value.keys() == present[0].keys() for value in present):
+        columns = [iter(_of_one_type([value[key] for value in present])) for key in present[0]]
+        return [None if value is None else dict(zip(present[0], map(next, columns))) for value in values]
+    return values
+
+
+def _merged(row, given, removed):
+    """What a function gave over what it was given, but for removed columns that it did not give."""
+    return {key: value for key, value in {**row, **given}.items() if key in given or key not in removed}
 
 
 def _caller(function, with_indices, input_columns, fn_kwargs):
