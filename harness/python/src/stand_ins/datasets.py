@@ -23,6 +23,10 @@ def __getattr__(name):
     raise _absent(f"datasets.{name}")
 
 
+def load_dataset(*arguments, **options):
+    raise _absent("datasets.load_dataset")
+
+
 def disable_caching():
     """Nothing is cached here."""
 
