@@ -119,6 +119,10 @@ real = "stand_ins" not in datasets.__file__ or "stand_ins" not in lm_eval.__file
 def is_real(doc): return real
 def image(doc): return datasets.Image
 def task(doc): from lm_eval.api.task import ConfigurableTask
+def shuffle(doc):
+    import sys
+    sys.modules["numpy"] = None
+    return datasets.Dataset.from_list([doc]).shuffle(seed=1)
 def scale(doc): return datasets.Dataset.from_list([doc]).to_pandas()
 "#,
     ) else {
@@ -132,6 +136,7 @@ def scale(doc): return datasets.Dataset.from_list([doc]).to_pandas()
         ("image", "datasets"),
         ("task", "lm_eval"),
         ("scale", "datasets"),
+        ("shuffle", "numpy"),
     ] {
         let error = python.fails(name);
         assert!(error.contains(&format!("pip install {package}")), "{error}");
