@@ -22,8 +22,6 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Ends what a failed call has written to stderr.
 MARK = "\x1e"
-# lm-eval's default seeds of Python and NumPy.
-PYTHON_SEED, NUMPY_SEED = 0, 1234
 # What pip calls packages that are imported under another name.
 PIP_NAMES = {
     "bs4": "beautifulsoup4",
@@ -42,8 +40,7 @@ def main():
     requests, answers = take_the_pipes()
     sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != HERE]
     sys.path.append(os.path.join(HERE, "stand_ins"))
-    random.seed(PYTHON_SEED)
-    seed_numpy()
+    seed(*sys.argv[1:])
     while True:
         answers.write(answer(requests.get()) + b"\n")
         answers.flush()
@@ -76,11 +73,16 @@ def end():
     os._exit(0)
 
 
-def seed_numpy():
+def seed(python_seed="", numpy_seed=""):
+    """Begins the global random streams with the seeds that are given, before any function is loaded."""
+    if python_seed:
+        random.seed(int(python_seed))
     try:
-        importlib.import_module("numpy").random.seed(NUMPY_SEED)
+        numpy = importlib.import_module("numpy")
     except ImportError:
-        pass  # A function that needs NumPy says so itself.
+        return  # A function that needs NumPy says so itself.
+    if numpy_seed:
+        numpy.random.seed(int(numpy_seed))
 
 
 def answer(line):

@@ -20,8 +20,7 @@ const SHOWN: usize = 200;
 /// Calls Python functions one at a time, in one process for all tasks, which ends with this value.
 ///
 /// A module is loaded once, so its global state lasts from call to call, as within lm-eval. Where a call stops the process (a
-/// time limit, `os._exit`), the next call starts another. The global random streams begin with lm-eval's
-/// default seeds: Python's with 0, that of `numpy` with 1234.
+/// time limit, `os._exit`), the next call starts another.
 pub struct PythonHooks {
     settings: PythonSettings,
     process: Mutex<Option<Process>>,

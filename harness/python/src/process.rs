@@ -47,6 +47,7 @@ impl Process {
         let mut child = Command::new(&settings.interpreter)
             .arg("-B")
             .arg(files.path().join(files::DRIVER))
+            .args([settings.python_seed, settings.numpy_seed].map(seed))
             .env("PYTHONHASHSEED", "0")
             .env("PYTHONUTF8", "1")
             .stdin(Stdio::piped())
@@ -146,6 +147,11 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// As the driver reads it; nothing where there is none.
+fn seed(seed: Option<u64>) -> String {
+    seed.map(|seed| seed.to_string()).unwrap_or_default()
 }
 
 /// Writes in a thread of its own, so that a process which does not read cannot hold up the clock.

@@ -12,6 +12,11 @@ pub struct PythonSettings {
     pub time_limit: Duration,
     /// How long one answer may be, in bytes of JSON.
     pub answer_limit: u64,
+    /// What Python's global random stream begins with; by the clock where it is `None`. lm-eval's `--seed` has 0 here.
+    pub python_seed: Option<u64>,
+    /// What the global random stream of `numpy` begins with, where that is installed; lm-eval's `--seed` has 1234 here. It takes
+    /// 32 bits.
+    pub numpy_seed: Option<u64>,
 }
 
 impl Default for PythonSettings {
@@ -20,6 +25,8 @@ impl Default for PythonSettings {
             interpreter: PathBuf::from("python3"),
             time_limit: Duration::from_mins(5),
             answer_limit: 1 << 30,
+            python_seed: Some(0),
+            numpy_seed: Some(1234),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use harness_python::PythonSettings;
 use harness_task::Hooks;
 use serde_json::{Value, json};
 
@@ -121,4 +122,26 @@ def count(doc):
     let names = fs::read_dir(python.folder.path()).unwrap().flatten();
     let names: Vec<_> = names.map(|entry| entry.file_name()).collect();
     assert_eq!(names, ["functions.py"], "nothing is left beside the task");
+}
+
+#[test]
+fn the_random_streams_begin_with_their_seeds() {
+    let python = "import random\ndef draw(doc): return [random.random(), random.random()]\n";
+    let draw = |python_seed| {
+        let change = |settings| PythonSettings {
+            python_seed,
+            ..settings
+        };
+        Folder::with(python, change).map(|python| python.field("draw").unwrap())
+    };
+    let Some(drawn) = draw(Some(0)) else {
+        return;
+    };
+    // As anybody's Python prints for `random.seed(0)`.
+    assert_eq!(
+        drawn,
+        json!([0.844_421_851_525_048_1, 0.757_954_402_940_302_5])
+    );
+    assert_ne!(draw(Some(1)), Some(drawn.clone()));
+    assert_ne!(draw(None), Some(drawn));
 }
