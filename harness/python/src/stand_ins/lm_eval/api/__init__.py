@@ -1,0 +1,1 @@
+"""Filters, their registry, and aggregations."""

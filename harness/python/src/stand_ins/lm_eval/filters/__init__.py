@@ -1,0 +1,1 @@
+"""Filters that task files build on."""
