@@ -129,3 +129,9 @@ pub(crate) fn tensor_of(op: &str, storage: &CpuStorage, layout: &Layout) -> Resu
     let values = contiguous(op, storage, layout)?;
     Tensor::from_slice(values, layout.shape(), &Device::Cpu)
 }
+
+/// Appends the elements of a contiguous f32 tensor on the CPU to `values`.
+pub(crate) fn append(values: &mut Vec<f32>, tensor: &Tensor) -> Result<()> {
+    values.extend_from_slice(CpuValues::of("cache", tensor).slice()?);
+    Ok(())
+}

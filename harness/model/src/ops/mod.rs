@@ -20,13 +20,14 @@ mod token_scores;
 mod vector;
 
 pub use activation::Activation;
+pub(crate) use attention::attention_over;
 pub use attention::{AttentionRule, attention};
 pub(crate) use compressed_linear::compressed_linear;
 pub use embedding::embedding;
 pub(crate) use gradient_buffers::{GradientBuffers, add_to_buffers};
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_inputs_first};
-pub(crate) use matrix::tensor_of;
+pub(crate) use matrix::{append, tensor_of};
 pub use rms_norm::rms_norm;
 pub use rotary::{RotaryTable, rotary};
 pub use sum::sum;
