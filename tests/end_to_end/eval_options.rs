@@ -229,3 +229,58 @@ fn what_has_no_meaning_is_refused() {
         &["max_lenght"],
     );
 }
+
+#[test]
+fn answers_are_kept_by_content() {
+    let world = World::new();
+    let run = |tasks: &str, limit: &str| {
+        let outcome = world.succeeds(&[
+            "eval",
+            "--model",
+            "model",
+            "--tasks",
+            tasks,
+            "--limit",
+            limit,
+            "--use_cache",
+            "./.cache",
+        ]);
+        let counts = outcome
+            .stderr
+            .lines()
+            .last()
+            .unwrap()
+            .split(" answers")
+            .next()
+            .unwrap()
+            .to_owned();
+        (counts, outcome.stdout)
+    };
+    assert_eq!(run("tasks/choices.yaml", "3").0, "0 of 12");
+    let (counts, cold) = run("tasks/choices.yaml", "12");
+    assert_eq!(counts, "12 of 48");
+    assert_eq!(
+        run("tasks/choices.yaml", "12"),
+        ("48 of 48".to_owned(), cold)
+    );
+    assert_eq!(run("tasks/facts.yaml", "12").0, "0 of 12");
+    // Another model under the old name must not get the old one's answers.
+    let config = world.read("model/config.json");
+    world.write("model/config.json", &config.replace("0.00001", "0.1"));
+    assert_eq!(run("tasks/choices.yaml", "12").0, "0 of 48");
+    world.write(
+        ".cache.db",
+        &"my thesis, and no database at all ".repeat(100),
+    );
+    let eval = [
+        "eval",
+        "--model",
+        "model",
+        "--tasks",
+        "tasks/choices.yaml",
+        "--use_cache",
+        "./.cache",
+    ];
+    world.fails(1, &eval, &[".cache.db", "--use-cache"]);
+    assert!(world.read(".cache.db").starts_with("my thesis"));
+}

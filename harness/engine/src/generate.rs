@@ -60,7 +60,11 @@ pub(crate) struct Generator<'a> {
 
 impl<'a> Generator<'a> {
     /// At most `max_sequences` texts side by side.
-    pub(crate) fn new(decoder: &'a Decoder, tokenizer: &'a Tokenizer, max_sequences: usize) -> Self {
+    pub(crate) fn new(
+        decoder: &'a Decoder,
+        tokenizer: &'a Tokenizer,
+        max_sequences: usize,
+    ) -> Self {
         let spec = decoder.spec();
         let row = 2 * spec.layers.len() * spec.attention.kv_heads * spec.attention.head_dim;
         Self {
@@ -138,7 +142,10 @@ impl<'a> Generator<'a> {
     fn step(&mut self, batch: &PackedBatch) -> Result<Vec<(usize, String)>> {
         let first = batch.first_row();
         let hidden = self.decoder.extend(&mut self.cache, batch)?;
-        let rows = self.active.iter().filter_map(|sequence| sequence.path.last());
+        let rows = self
+            .active
+            .iter()
+            .filter_map(|sequence| sequence.path.last());
         let rows: Vec<usize> = rows.map(|row| row - first).collect();
         let logits = self.decoder.logits_of(&hidden, &rows)?;
         let mut finished = Vec::new();
@@ -159,7 +166,12 @@ impl<'a> Generator<'a> {
     /// The rows of the longest beginning of `tokens` that an active text has, without the last token, whose row must be new.
     fn shared_with_active(&self, tokens: &[u32]) -> Vec<usize> {
         let most = tokens.len() - 1;
-        let is_long = |length| self.decoder.spec().long_above().is_some_and(|most| length > most);
+        let is_long = |length| {
+            self.decoder
+                .spec()
+                .long_above()
+                .is_some_and(|most| length > most)
+        };
         let mut best: &[usize] = &[];
         for sequence in &self.active {
             let known = sequence.path.len().min(most);
@@ -204,7 +216,10 @@ impl<'a> Generator<'a> {
         }
         self.cache.retain(&ranges);
         for sequence in &mut self.active {
-            sequence.path.iter_mut().for_each(|row| *row = numbers[*row]);
+            sequence
+                .path
+                .iter_mut()
+                .for_each(|row| *row = numbers[*row]);
         }
     }
 }

@@ -151,7 +151,11 @@ mod tests {
         for (mut settings, want) in cases {
             settings["do_sample"] = json!(true);
             settings["temperature"] = json!(1.0);
-            assert_eq!(drawn(settings.clone(), 500).map(|n| n > 0), want, "{settings}");
+            assert_eq!(
+                drawn(settings.clone(), 500).map(|n| n > 0),
+                want,
+                "{settings}"
+            );
         }
     }
 

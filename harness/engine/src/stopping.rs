@@ -30,9 +30,15 @@ impl Stopping {
     /// When the tokenizer cannot decode.
     pub(crate) fn finished(&self, tokens: &[u32], tokenizer: &Tokenizer) -> Result<Option<String>> {
         let is_over = tokens.len() >= self.max_tokens
-            || tokens.last().is_some_and(|last| self.end_tokens.contains(last));
+            || tokens
+                .last()
+                .is_some_and(|last| self.end_tokens.contains(last));
         let text = tokenizer.decode(tokens, true)?;
-        let end = self.until.iter().filter_map(|stop| text.find(stop.as_str())).min();
+        let end = self
+            .until
+            .iter()
+            .filter_map(|stop| text.find(stop.as_str()))
+            .min();
         Ok(match end {
             Some(end) => Some(text[..end].to_owned()),
             None => is_over.then_some(text),

@@ -63,7 +63,7 @@ impl ScoredTask {
 pub struct Prompting {
     /// `--num_fewshot` as given.
     pub num_fewshot: Option<usize>,
-    /// Seeds of Python, `NumPy`, torch and the few-shot sampler; only the last one has an effect here.
+    /// Seeds of Python, `NumPy`, torch and the few-shot sampler; the last two have an effect here: texts drawn, examples drawn.
     pub seeds: [Option<u64>; 4],
     /// Settings of generation over those of the tasks.
     pub generation_kwargs: Map<String, Value>,
@@ -90,6 +90,8 @@ pub struct EvalRun {
     pub groups: Vec<GroupResult>,
     /// `--batch_size` as given.
     pub batch_size: String,
+    /// `--use_cache` as given.
+    pub use_cache: Option<PathBuf>,
     /// `--limit` as given.
     pub limit: Option<f64>,
     /// Start, in seconds since 1970.
@@ -233,7 +235,7 @@ fn run_config(run: &EvalRun) -> Value {
         "model_dtype": "float32",
         "batch_size": run.batch_size,
         "device": "cpu",
-        "use_cache": null,
+        "use_cache": run.use_cache,
         "limit": run.limit,
         "bootstrap_iters": 100_000,
         "gen_kwargs": run.prompting.generation_kwargs,

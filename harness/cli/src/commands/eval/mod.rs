@@ -8,17 +8,18 @@ mod pairs;
 mod prompts;
 mod scoring;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use clap::Args;
 use harness_bench::Event;
-use harness_engine::Scorer;
-use harness_report::{EvalFiles, EvalRun, eval_table, prepare_output};
+use harness_engine::{AnswerCache, Scorer, model_identity};
+use harness_model::Model;
+use harness_report::{EvalFiles, EvalRun, ModelFacts, Prompting, eval_table, prepare_output};
 use harness_task::{
-    Aggregation, Hooks, Metric, MetricFunction, MetricSpec, Selection, Task, TaskSpec,
+    Aggregation, Hooks, Metric, MetricFunction, MetricSpec, Selection, Task, TaskNode, TaskSpec,
 };
 use serde_json::{Map, Value, json};
 
@@ -28,6 +29,7 @@ use crate::output;
 use crate::progress::Terminal;
 
 pub(crate) use config::with_config;
+use scoring::Scoring;
 
 /// Score a model on tasks
 #[derive(Args)]
@@ -85,7 +87,7 @@ const EXAMPLES: &str = "Examples:
 impl Eval {
     pub(crate) fn run(self) -> Result<()> {
         let log_samples = self.logs_samples()?;
-        let sequences = self.batch_sequences()?;
+        self.batch_sequences()?;
         self.prompts.check()?;
         let wanted = self.model.wanted()?;
         let documents = self.documents.documents()?;
@@ -102,37 +104,55 @@ impl Eval {
         }
         let model = wanted.open(&mut terminal)?;
         let (options, prompting) = self.prompts.request_options(&model.tokenizer)?;
-        let mut run = EvalRun {
-            model: wanted.facts(&model),
-            prompting,
-            tree,
-            tasks: Vec::new(),
-            groups: Vec::new(),
-            batch_size: self.batch_size.clone(),
-            limit: self.documents.limit,
-            started_unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64(),
-            seconds: 0.0,
-        };
-        let files = self
-            .output_path
-            .as_deref()
-            .map(|output| EvalFiles::new(output, &run));
-        let mut scorer =
-            Scorer::new(model.decoder()?, model.tokenizer.clone()).with_batch_sequences(sequences);
-        let scoring = scoring::Scoring {
-            tasks: &tasks,
+        let mut run = self.record(wanted.facts(&model), prompting, tree)?;
+        let files = self.output_path.as_deref();
+        let files = files.map(|output| EvalFiles::new(output, &run));
+        let mut scoring = Scoring {
             documents: &documents,
             options: &options,
             files: files.as_ref(),
             log_samples,
             write_out: self.write_out == Some(true),
+            cache: self.cache(&wanted.sources(&model))?,
+            scorer: self.scorer(&model, &run)?,
+            terminal,
         };
-        scoring.add_all(&mut run, &mut scorer, &mut terminal)?;
+        scoring.add_all(&tasks, &mut run)?;
         let mut text = eval_table(&run);
         if let Some(files) = files {
             text = format!("{text}\n{}\n", files.results.display());
         }
         output::print(&text)
+    }
+
+    /// A run of which nothing is scored yet.
+    fn record(
+        &self,
+        model: ModelFacts,
+        prompting: Prompting,
+        tree: Vec<TaskNode>,
+    ) -> Result<EvalRun> {
+        Ok(EvalRun {
+            model,
+            prompting,
+            tree,
+            tasks: Vec::new(),
+            groups: Vec::new(),
+            batch_size: self.batch_size.clone(),
+            use_cache: self.use_cache.clone(),
+            limit: self.documents.limit,
+            started_unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64(),
+            seconds: 0.0,
+        })
+    }
+
+    fn scorer(&self, model: &Model, run: &EvalRun) -> Result<Scorer> {
+        let scorer = Scorer::new(model.decoder()?, model.tokenizer.clone())
+            .with_batch_sequences(self.batch_sequences()?);
+        Ok(match run.prompting.seeds {
+            [_, _, Some(seed), _] => scorer.with_sampling_seed(seed),
+            _ => scorer,
+        })
     }
 
     fn load(&self, specs: Vec<TaskSpec>) -> Result<Vec<Task>> {
@@ -148,6 +168,16 @@ impl Eval {
             Ok(Task::load_with_hooks(spec, &data, hooks.clone())?)
         };
         specs.into_iter().map(load).collect()
+    }
+
+    fn cache(&self, sources: &[&Path]) -> Result<Option<AnswerCache>> {
+        let open = |prefix: &PathBuf| {
+            // Beside what lm-eval keeps under the same prefix, and never in its place.
+            let mut file = prefix.as_os_str().to_owned();
+            file.push(".db");
+            AnswerCache::open(file.as_ref(), model_identity(sources)?)
+        };
+        Ok(self.use_cache.as_ref().map(open).transpose()?)
     }
 
     fn metadata(&self) -> Result<Map<String, Value>> {

@@ -1,7 +1,7 @@
 //! The options that name a model, and opening it. Refuses arguments of `--model hf` that would change a score and are not
 //! computed here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
@@ -100,6 +100,14 @@ impl WantedModel {
             model.weights = model.weights.with_adapters(&lora)?;
         }
         Ok(model)
+    }
+
+    /// All that its answers depend on.
+    pub(super) fn sources<'a>(&'a self, model: &'a Model) -> Vec<&'a Path> {
+        let adapter = self.adapter.as_deref();
+        std::iter::once(model.source.as_path())
+            .chain(adapter)
+            .collect()
     }
 
     /// What the results say of it.

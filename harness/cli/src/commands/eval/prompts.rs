@@ -17,7 +17,7 @@ pub(super) struct PromptOptions {
     /// Few-shot examples a document; the task's own number if absent
     #[arg(long, short = 'f', value_name = "N")]
     num_fewshot: Option<usize>,
-    /// One seed, or python,numpy,torch,fewshot; the last one draws the few-shot examples
+    /// One seed, or python,numpy,torch,fewshot; the third draws generated texts, the last few-shot examples
     #[arg(long, value_name = "SEED", default_value = "0,1234,1234,1234")]
     seed: String,
     /// Settings of generation over those of the tasks: key=value pairs or JSON

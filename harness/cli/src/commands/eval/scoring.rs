@@ -3,39 +3,36 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use harness_bench::{Event, evaluate, score_groups, warnings};
-use harness_engine::{Progress, Scorer};
+use harness_bench::{Event, evaluate_with_cache, score_groups, warnings};
+use harness_engine::{AnswerCache, Progress, Scorer};
 use harness_report::{EvalFiles, EvalRun, ScoredTask};
 use harness_task::{Limit, RequestOptions, Task, TaskResult, python_str};
 
 use super::documents::Documents;
 use crate::progress::Terminal;
 
-/// What is to be asked, and where the answers go.
+/// What answers, how it is asked, and where the answers go.
 pub(super) struct Scoring<'a> {
-    pub(super) tasks: &'a [Task],
     pub(super) documents: &'a Documents,
     pub(super) options: &'a RequestOptions,
     pub(super) files: Option<&'a EvalFiles>,
     pub(super) log_samples: bool,
     pub(super) write_out: bool,
+    pub(super) cache: Option<AnswerCache>,
+    pub(super) scorer: Scorer,
+    pub(super) terminal: Terminal,
 }
 
 impl Scoring<'_> {
     /// Adds every task to `run`, and the groups that are complete with it.
-    pub(super) fn add_all(
-        &self,
-        run: &mut EvalRun,
-        scorer: &mut Scorer,
-        terminal: &mut Terminal,
-    ) -> Result<()> {
+    pub(super) fn add_all(&mut self, tasks: &[Task], run: &mut EvalRun) -> Result<()> {
         let start = Instant::now();
-        for task in self.tasks {
+        for task in tasks {
             let options = self.documents.of(task.spec(), self.options);
             if self.write_out {
-                terminal.show(Event::Message(first_prompt(task, &options)?));
+                self.say(first_prompt(task, &options)?);
             }
-            let scored = score_task(task, scorer, &options, terminal)?;
+            let scored = self.score(task, &options)?;
             if let Some(files) = self.files.filter(|_| self.log_samples) {
                 files.write_samples(&scored)?;
             }
@@ -46,14 +43,64 @@ impl Scoring<'_> {
                 files.write_results(run)?;
             }
         }
+        self.say_the_rest(run);
+        Ok(())
+    }
+
+    fn score(&mut self, task: &Task, options: &RequestOptions) -> Result<ScoredTask> {
+        let spec = task.spec();
+        let mut started = false;
+        let terminal = &mut self.terminal;
+        let mut progress = |progress: Progress| {
+            if !started {
+                let (name, total) = (spec.task.clone(), Some(progress.total));
+                terminal.show(Event::StageStarted {
+                    name,
+                    total,
+                    unit: "requests",
+                });
+                started = true;
+            }
+            terminal.show(Event::StageAdvanced {
+                done: progress.done,
+                remark: String::new(),
+            });
+        };
+        let cache = self.cache.as_mut();
+        let evaluation =
+            evaluate_with_cache(task, &mut self.scorer, options, cache, &mut progress)?;
+        self.terminal.show(Event::StageFinished {
+            remark: format!("{} documents", evaluation.result.effective_documents),
+        });
+        for warning in warnings(&evaluation) {
+            self.say(format!("{}: {warning}", spec.task));
+        }
+        let num_fewshot = spec.effective_num_fewshot(options.num_fewshot);
+        Ok(ScoredTask::new(spec.clone(), num_fewshot, evaluation))
+    }
+
+    /// What is known when all is scored.
+    fn say_the_rest(&mut self, run: &EvalRun) {
         for group in &run.groups {
             for lacking in &group.lacking {
-                let message = format!("group {}: {lacking}", group.group);
-                terminal.show(Event::Message(message));
+                self.say(format!("group {}: {lacking}", group.group));
             }
         }
-        say_truncated(scorer, terminal);
-        Ok(())
+        let truncated = self.scorer.statistics().truncated;
+        if truncated > 0 {
+            self.say(format!(
+                "{truncated} requests were longer than the model's context and lost the beginning of their prompts"
+            ));
+        }
+        if let Some(cache) = &self.cache {
+            let (found, asked) = cache.found_and_asked();
+            let file = cache.file().display();
+            self.say(format!("{found} of {asked} answers were in {file}"));
+        }
+    }
+
+    fn say(&mut self, message: String) {
+        self.terminal.show(Event::Message(message));
     }
 }
 
@@ -83,48 +130,4 @@ fn first_prompt(task: &Task, options: &RequestOptions) -> Result<String> {
     Ok(format!(
         "{name}, document {row}, target {target}:\n{prompt}"
     ))
-}
-
-fn score_task(
-    task: &Task,
-    scorer: &mut Scorer,
-    options: &RequestOptions,
-    terminal: &mut Terminal,
-) -> Result<ScoredTask> {
-    let spec = task.spec();
-    let mut started = false;
-    let mut progress = |progress: Progress| {
-        if !started {
-            let (name, total) = (spec.task.clone(), Some(progress.total));
-            terminal.show(Event::StageStarted {
-                name,
-                total,
-                unit: "requests",
-            });
-            started = true;
-        }
-        terminal.show(Event::StageAdvanced {
-            done: progress.done,
-            remark: String::new(),
-        });
-    };
-    let evaluation = evaluate(task, scorer, options, &mut progress)?;
-    terminal.show(Event::StageFinished {
-        remark: format!("{} documents", evaluation.result.effective_documents),
-    });
-    for warning in warnings(&evaluation) {
-        terminal.show(Event::Message(format!("{}: {warning}", spec.task)));
-    }
-    let num_fewshot = spec.effective_num_fewshot(options.num_fewshot);
-    Ok(ScoredTask::new(spec.clone(), num_fewshot, evaluation))
-}
-
-fn say_truncated(scorer: &Scorer, terminal: &mut Terminal) {
-    let truncated = scorer.statistics().truncated;
-    if truncated > 0 {
-        let message = format!(
-            "{truncated} requests were longer than the model's context and lost the beginning of their prompts"
-        );
-        terminal.show(Event::Message(message));
-    }
 }
