@@ -12,6 +12,8 @@ mod adapter;
 mod dataset_sources;
 mod demo;
 mod eval;
+mod eval_groups;
+mod eval_options;
 mod faults;
 mod hub_server;
 mod mistakes;

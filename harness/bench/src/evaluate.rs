@@ -1,6 +1,6 @@
 //! One task, one model: requests out, responses in, scores. The same path for `eval` and for every experiment.
 
-use harness_engine::{EngineError, Progress, Scorer};
+use harness_engine::{AnswerCache, EngineError, Progress, Scorer};
 use harness_task::{
     DocumentRequests, Request, RequestOptions, Sample, Task, TaskResult, TaskScores,
 };
@@ -26,14 +26,30 @@ pub fn evaluate(
     options: &RequestOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Evaluation> {
+    evaluate_with_cache(task, scorer, options, None, progress)
+}
+
+/// As [`evaluate`], asking only what a cache lacks.
+///
+/// # Errors
+/// As [`evaluate`], and when the cache fails.
+pub fn evaluate_with_cache(
+    task: &Task,
+    scorer: &mut Scorer,
+    options: &RequestOptions,
+    cache: Option<&mut AnswerCache>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Evaluation> {
     let documents = task.requests(options)?;
     let requests: Vec<Request> = documents
         .iter()
         .flat_map(|document| document.requests.clone())
         .collect();
-    let responses = scorer
-        .answer(&requests, progress)
-        .map_err(|error| name_document(error, task, &documents))?;
+    let answered = match cache {
+        Some(cache) => scorer.answer_with_cache(&requests, cache, progress),
+        None => scorer.answer(&requests, progress),
+    };
+    let responses = answered.map_err(|error| name_document(error, task, &documents))?;
     let TaskScores { samples, result } = task.score(&documents, &responses)?;
     Ok(Evaluation { samples, result })
 }

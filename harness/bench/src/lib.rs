@@ -13,11 +13,15 @@ mod error;
 mod evaluate;
 mod event;
 mod finetune;
+mod groups;
 mod order;
 mod run_directory;
+mod suspicion;
 
 pub use answers::{AnswerKnowledge, AnswerSet, Estimate, TextPair};
 pub use error::{BenchError, Result};
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{Evaluation, evaluate, evaluate_with_cache};
 pub use event::{Event, Observer};
+pub use groups::{GroupResult, score_groups};
 pub use run_directory::{RunDirectory, sha256_hex};
+pub use suspicion::warnings;

@@ -104,7 +104,7 @@ fn engine_refuses(error: &EngineError) -> bool {
     match error {
         EngineError::Model(error) => model_refuses(error),
         EngineError::InRequest { source, .. } => engine_refuses(source),
-        EngineError::NotFinite => false,
+        EngineError::NotFinite | EngineError::Cache { .. } => false,
         _ => true,
     }
 }

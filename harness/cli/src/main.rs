@@ -51,7 +51,12 @@ fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
-    let arguments = match Arguments::try_parse_from(spelling::with_hyphens(std::env::args_os())) {
+    let written = spelling::with_hyphens(std::env::args_os()).collect();
+    let written = match commands::with_config(written) {
+        Ok(written) => written,
+        Err(error) => return exit::code(Err(error)),
+    };
+    let arguments = match Arguments::try_parse_from(written) {
         Ok(arguments) => arguments,
         Err(error) => return spelling::report(&error),
     };

@@ -24,31 +24,9 @@ impl ModelSource {
         }
     }
 
-    /// Reads the value of `--model-args`, as lm-eval has it.
-    pub(crate) fn from_arguments(arguments: &str) -> Result<Self> {
-        let (mut name, mut revision) = (None, None);
-        for argument in arguments.split(',').filter(|argument| !argument.is_empty()) {
-            match argument.split_once('=') {
-                Some(("pretrained", source)) => name = Some(PathBuf::from(source)),
-                Some(("revision", chosen)) => revision = Some(chosen.to_owned()),
-                Some(("dtype", "float32" | "auto")) => {}
-                Some(("dtype", other)) => {
-                    return Err(Refused(format!(
-                        "--model-args dtype={other}: weights are computed in float32"
-                    ))
-                    .into());
-                }
-                _ => {
-                    return Err(Refused(format!(
-                        "--model-args {argument}: pretrained=DIR, revision=NAME and dtype=float32 are understood"
-                    ))
-                    .into());
-                }
-            }
-        }
-        let name =
-            name.ok_or_else(|| Refused("--model hf needs --model-args pretrained=DIR".to_owned()))?;
-        Ok(Self { name, revision })
+    /// The same at a branch, tag or commit of the hub.
+    pub(crate) fn at_revision(self, revision: Option<String>) -> Self {
+        Self { revision, ..self }
     }
 
     /// As the user wrote it.

@@ -99,3 +99,12 @@ pub(crate) fn worker() -> Result<WorkerCommand> {
         arguments: vec!["worker".into()],
     })
 }
+
+/// Reads a truth value as Python's users write it: `True`, `false`, `1`.
+pub(crate) fn truth(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" => Ok(false),
+        _ => Err("true or false".to_owned()),
+    }
+}

@@ -1,5 +1,7 @@
 //! Why a request could not be answered.
 
+use std::path::PathBuf;
+
 use harness_model::ModelError;
 
 /// An error of this crate.
@@ -51,6 +53,14 @@ pub enum EngineError {
         "the model gives log-probabilities that are not finite; its weights or its config.json are damaged"
     )]
     NotFinite,
+    /// The file of kept answers, or what its keys are made of, cannot be used.
+    #[error("{}: {problem}; answers cannot be kept there: choose another file, or leave --use-cache out", path.display())]
+    Cache {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
     /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -4,6 +4,7 @@
 //! goes to whoever passes a callback.
 
 mod answer;
+mod cache;
 mod encode;
 mod error;
 mod generate;
@@ -12,6 +13,7 @@ mod sampling;
 mod scorer;
 mod stopping;
 
+pub use cache::{AnswerCache, ModelIdentity, model_identity};
 pub use encode::Encoder;
 pub use error::{EngineError, Result};
 pub use harness_model::TokenScore;

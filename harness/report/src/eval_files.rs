@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::eval_results::{EvalRun, results_json, sanitized_name};
+use crate::eval_results::{EvalRun, ScoredTask, results_json, sanitized_name};
 use crate::samples::samples_jsonl;
 
 /// A file that could not be written.
@@ -16,13 +16,12 @@ pub struct ReportError {
     pub source: std::io::Error,
 }
 
-/// The files of one run.
+/// The files of one run, by the time at which it began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EvalFiles {
     /// The results.
     pub results: PathBuf,
-    /// The samples, one file a task.
-    pub samples: Vec<PathBuf>,
+    time: String,
 }
 
 /// Makes the folder that the files of a run go to, so that a name that cannot be used is found before the work.
@@ -52,37 +51,38 @@ fn is_file_name(output: &Path) -> bool {
         .is_some_and(|extension| extension == "json")
 }
 
-/// Writes results and, if asked for, samples. `output` is a folder, or a file ending in `.json` whose name gets the time
-/// appended; samples lie beside the results.
-///
-/// # Errors
-/// When a file cannot be written.
-pub fn write_eval_files(
-    run: &EvalRun,
-    output: &Path,
-    log_samples: bool,
-) -> Result<EvalFiles, ReportError> {
-    let time = file_time(run.started_unix_seconds + run.seconds);
-    let results = if is_file_name(output) {
-        let stem = output.file_stem().unwrap_or_default().to_string_lossy();
-        output.with_file_name(format!("{stem}_{time}.json"))
-    } else {
-        let folder = output.join(sanitized_name(&run.model));
-        folder.join(format!("results_{time}.json"))
-    };
-    let mut files = EvalFiles {
-        results,
-        samples: Vec::new(),
-    };
-    for task in run.tasks.iter().filter(|_| log_samples) {
-        let file = files
-            .results
-            .with_file_name(format!("samples_{}_{time}.jsonl", task.spec.task));
-        write_whole(&file, &samples_jsonl(&task.evaluation.samples))?;
-        files.samples.push(file);
+impl EvalFiles {
+    /// Names the files. `output` is a folder, or a file ending in `.json` whose name gets the time appended; samples lie
+    /// beside the results.
+    pub fn new(output: &Path, run: &EvalRun) -> Self {
+        let time = file_time(run.started_unix_seconds);
+        let results = if is_file_name(output) {
+            let stem = output.file_stem().unwrap_or_default().to_string_lossy();
+            output.with_file_name(format!("{stem}_{time}.json"))
+        } else {
+            let folder = output.join(sanitized_name(&run.model));
+            folder.join(format!("results_{time}.json"))
+        };
+        Self { results, time }
     }
-    write_whole(&files.results, &format!("{:#}\n", results_json(run)))?;
-    Ok(files)
+
+    /// Writes the results so far, over those of before.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_results(&self, run: &EvalRun) -> Result<(), ReportError> {
+        write_whole(&self.results, &format!("{:#}\n", results_json(run)))
+    }
+
+    /// Writes a task's samples.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_samples(&self, task: &ScoredTask) -> Result<(), ReportError> {
+        let name = format!("samples_{}_{}.jsonl", task.spec.task, self.time);
+        let file = self.results.with_file_name(name);
+        write_whole(&file, &samples_jsonl(&task.evaluation.samples))
+    }
 }
 
 /// Writes beside the file and renames, so that nobody reads half a file.

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use harness_bench::{Evaluation, sha256_hex};
-use harness_task::TaskSpec;
+use harness_bench::{Evaluation, GroupResult, sha256_hex};
+use harness_task::{AggregatedMetric, TaskNode, TaskSpec};
 use serde_json::{Map, Value, json};
 
+use crate::group_sections::{add_groups, group_subtasks};
 use crate::samples::document_hashes;
 
 /// Facts about the model that was scored.
@@ -36,6 +37,42 @@ pub struct ScoredTask {
     pub num_fewshot: usize,
     /// Documents with responses and metrics, and the aggregate.
     pub evaluation: Evaluation,
+    /// SHA-256 of the concatenated document, prompt and target hashes.
+    hash: String,
+}
+
+impl ScoredTask {
+    /// A task with its evaluation.
+    pub fn new(spec: TaskSpec, num_fewshot: usize, evaluation: Evaluation) -> Self {
+        let hashes: String = evaluation
+            .samples
+            .iter()
+            .flat_map(document_hashes)
+            .collect();
+        Self {
+            spec,
+            num_fewshot,
+            evaluation,
+            hash: sha256_hex(hashes.as_bytes()),
+        }
+    }
+}
+
+/// How documents became prompts, as far as the user said so.
+#[derive(Clone, Debug)]
+pub struct Prompting {
+    /// `--num_fewshot` as given.
+    pub num_fewshot: Option<usize>,
+    /// Seeds of Python, `NumPy`, torch and the few-shot sampler; the last two have an effect here: texts drawn, examples drawn.
+    pub seeds: [Option<u64>; 4],
+    /// Settings of generation over those of the tasks.
+    pub generation_kwargs: Map<String, Value>,
+    /// Text before every task's description.
+    pub system_instruction: Option<String>,
+    /// The template that made conversations of the prompts.
+    pub chat_template: Option<String>,
+    /// Whether few-shot examples were turns of their own, in conversations.
+    pub fewshot_as_multiturn: bool,
 }
 
 /// A whole `eval` run.
@@ -43,14 +80,20 @@ pub struct ScoredTask {
 pub struct EvalRun {
     /// What was scored.
     pub model: ModelFacts,
-    /// The tasks, in the order asked for.
+    /// How documents became prompts.
+    pub prompting: Prompting,
+    /// What was asked for: tasks, and groups with what is below them.
+    pub tree: Vec<TaskNode>,
+    /// The tasks scored so far, in the order asked for.
     pub tasks: Vec<ScoredTask>,
+    /// The groups whose tasks are all scored.
+    pub groups: Vec<GroupResult>,
     /// `--batch_size` as given.
     pub batch_size: String,
+    /// `--use_cache` as given.
+    pub use_cache: Option<PathBuf>,
     /// `--limit` as given.
     pub limit: Option<f64>,
-    /// Seeds of Python, `NumPy`, torch and the few-shot sampler; only the last one has an effect here.
-    pub seeds: [Option<u64>; 4],
     /// Start, in seconds since 1970.
     pub started_unix_seconds: f64,
     /// Wall time.
@@ -68,7 +111,7 @@ pub fn results_json(run: &EvalRun) -> Value {
     };
     let mut results = json!({
         "results": by_task(&metrics),
-        "group_subtasks": {},
+        "group_subtasks": group_subtasks(&run.tree),
         "configs": by_task(&|task| config(task)),
         "versions": by_task(&|task| version(task)),
         "n-shot": by_task(&|task| task.num_fewshot.into()),
@@ -86,16 +129,51 @@ pub fn results_json(run: &EvalRun) -> Value {
         results.extend(model_facts(&run.model));
         results.insert(
             "task_hashes".into(),
-            by_task(&|task| task_hash(task).into()),
+            by_task(&|task| task.hash.clone().into()),
         );
-        results.insert("system_instruction".into(), Value::Null);
-        results.insert("chat_template".into(), Value::Null);
+        results.extend(prompting(&run.prompting));
         results.insert(
             "total_evaluation_time_seconds".into(),
             run.seconds.to_string().into(),
         );
     }
+    add_groups(run, &mut results);
+    let missing = unfinished(run);
+    if !missing.is_empty() {
+        results["unfinished_tasks"] = json!(missing);
+    }
     results
+}
+
+/// Tasks that were asked for and have no scores yet.
+fn unfinished(run: &EvalRun) -> Vec<&str> {
+    let mut missing: Vec<&str> = Vec::new();
+    for node in &run.tree {
+        let leaves = match node {
+            TaskNode::Task(name) => vec![name.as_str()],
+            TaskNode::Group(group) => group.leaves(),
+        };
+        let scored = |name: &&str| run.tasks.iter().any(|task| task.spec.task == **name);
+        missing.extend(leaves.into_iter().filter(|name| !scored(name)));
+    }
+    missing
+}
+
+/// Texts with their SHA-256, which tell conversations apart.
+fn prompting(prompting: &Prompting) -> Map<String, Value> {
+    let mut section = Map::new();
+    let texts = [
+        ("system_instruction", &prompting.system_instruction),
+        ("chat_template", &prompting.chat_template),
+    ];
+    for (name, text) in texts {
+        let hash = text.as_ref().map(|text| sha256_hex(text.as_bytes()));
+        section.insert(name.to_owned(), json!(text));
+        section.insert(format!("{name}_sha"), json!(hash));
+    }
+    let multiturn = prompting.chat_template.is_some() && prompting.fewshot_as_multiturn;
+    section.insert("fewshot_as_multiturn".to_owned(), multiturn.into());
+    section
 }
 
 fn metrics(task: &ScoredTask) -> Value {
@@ -104,7 +182,13 @@ fn metrics(task: &ScoredTask) -> Value {
     values.insert("name".into(), result.task.clone().into());
     values.insert("alias".into(), result.alias.clone().into());
     values.insert("sample_len".into(), result.effective_documents.into());
-    for metric in &result.metrics {
+    add_scores(&mut values, &result.metrics);
+    values.into()
+}
+
+/// Values and standard errors under lm-eval's keys, `METRIC,FILTER` and `METRIC_stderr,FILTER`.
+pub(crate) fn add_scores(values: &mut Map<String, Value>, metrics: &[AggregatedMetric]) {
+    for metric in metrics {
         let stderr = metric.stderr.map_or("N/A".into(), Value::from);
         values.insert(
             format!("{},{}", metric.name, metric.filter),
@@ -112,7 +196,6 @@ fn metrics(task: &ScoredTask) -> Value {
         );
         values.insert(format!("{}_stderr,{}", metric.name, metric.filter), stderr);
     }
-    values.into()
 }
 
 fn config(task: &ScoredTask) -> Value {
@@ -131,7 +214,11 @@ fn version(task: &ScoredTask) -> Value {
 }
 
 fn higher_is_better(task: &ScoredTask) -> Value {
-    let metrics = &task.evaluation.result.metrics;
+    directions(&task.evaluation.result.metrics)
+}
+
+/// Whether more is better, by metric.
+pub(crate) fn directions(metrics: &[AggregatedMetric]) -> Value {
     metrics
         .iter()
         .map(|metric| (metric.name.clone(), metric.higher_is_better.into()))
@@ -140,7 +227,7 @@ fn higher_is_better(task: &ScoredTask) -> Value {
 }
 
 fn run_config(run: &EvalRun) -> Value {
-    let [python, numpy, torch, fewshot] = run.seeds;
+    let [python, numpy, torch, fewshot] = run.prompting.seeds;
     json!({
         "model": "hf",
         "model_args": Value::from(run.model.arguments()),
@@ -148,10 +235,10 @@ fn run_config(run: &EvalRun) -> Value {
         "model_dtype": "float32",
         "batch_size": run.batch_size,
         "device": "cpu",
-        "use_cache": null,
+        "use_cache": run.use_cache,
         "limit": run.limit,
         "bootstrap_iters": 100_000,
-        "gen_kwargs": {},
+        "gen_kwargs": run.prompting.generation_kwargs,
         "random_seed": python,
         "numpy_seed": numpy,
         "torch_seed": torch,
@@ -220,15 +307,4 @@ pub(crate) fn sanitized_name(model: &ModelFacts) -> String {
         in_run = refused;
     }
     name
-}
-
-/// SHA-256 of the concatenated document, prompt and target hashes.
-fn task_hash(task: &ScoredTask) -> String {
-    let all: String = task
-        .evaluation
-        .samples
-        .iter()
-        .flat_map(document_hashes)
-        .collect();
-    sha256_hex(all.as_bytes())
 }

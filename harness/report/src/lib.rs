@@ -3,13 +3,14 @@
 mod eval_files;
 mod eval_results;
 mod eval_table;
+mod group_sections;
 mod relearn_table;
 mod samples;
 mod scorecard;
 mod table;
 
-pub use eval_files::{EvalFiles, ReportError, prepare_output, write_eval_files};
-pub use eval_results::{EvalRun, ModelFacts, ScoredTask, results_json};
+pub use eval_files::{EvalFiles, ReportError, prepare_output};
+pub use eval_results::{EvalRun, ModelFacts, Prompting, ScoredTask, results_json};
 pub use eval_table::eval_table;
 pub use relearn_table::{Attack, RelearnRow, relearn_table};
 pub use samples::samples_jsonl;

@@ -1,6 +1,7 @@
 //! What crosses between tasks and models: questions, answers and the selection of documents, as plain values;
 //! knows neither YAML nor tensors.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -148,6 +149,9 @@ pub struct RequestOptions {
     pub num_fewshot: Option<usize>,
     /// Which documents to take; `None` is all.
     pub limit: Option<Limit>,
+    /// Rows of the split to take, in order of row; none: those that `limit` leaves. Few-shot examples are drawn for these rows
+    /// alone, as upstream.
+    pub rows: Option<BTreeSet<usize>>,
     /// Seed of the few-shot sampler's Mersenne Twister.
     pub fewshot_seed: u64,
     /// Settings of generation, over those of the YAML.
@@ -166,6 +170,7 @@ impl Default for RequestOptions {
         Self {
             num_fewshot: None,
             limit: None,
+            rows: None,
             fewshot_seed: 1234,
             generation_kwargs: Map::new(),
             system_instruction: String::new(),
@@ -180,6 +185,7 @@ impl fmt::Debug for RequestOptions {
         f.debug_struct("RequestOptions")
             .field("num_fewshot", &self.num_fewshot)
             .field("limit", &self.limit)
+            .field("rows", &self.rows)
             .field("fewshot_seed", &self.fewshot_seed)
             .field("generation_kwargs", &self.generation_kwargs)
             .field("system_instruction", &self.system_instruction)

@@ -113,7 +113,8 @@ impl Task {
             &self.bridge,
             (shots, options.fewshot_seed),
         )?;
-        self.selected(options.limit)
+        self.selected(options)?
+            .into_iter()
             .map(|(doc_id, document)| {
                 let row = self.row(doc_id, document);
                 let requests = plan.requests(&row, &mut examples)?;
@@ -139,7 +140,7 @@ impl Task {
     /// # Errors
     /// On documents that do not give what the task needs.
     pub fn training_pairs(&self, limit: Option<Limit>) -> Result<Vec<TrainingPair>, TaskError> {
-        self.selected(limit)
+        self.first(limit)
             .map(|(doc_id, document)| {
                 let row = self.row(doc_id, document);
                 Ok(TrainingPair {
@@ -156,7 +157,25 @@ impl Task {
         Row::new(&self.bridge, document, doc_id.to_string())
     }
 
-    fn selected(&self, limit: Option<Limit>) -> impl Iterator<Item = (usize, &Document)> {
+    /// The documents that the options leave, with their rows.
+    fn selected(&self, options: &RequestOptions) -> Result<Vec<(usize, &Document)>, TaskError> {
+        let available = self.documents.len();
+        let Some(rows) = &options.rows else {
+            return Ok(self.first(options.limit).collect());
+        };
+        let find = |&row: &usize| {
+            let missing = || {
+                let message = format!(
+                    "there is no document {row}: the split has {available}, counted from 0"
+                );
+                self.error(message)
+            };
+            Ok((row, self.documents.get(row).ok_or_else(missing)?))
+        };
+        rows.iter().map(find).collect()
+    }
+
+    fn first(&self, limit: Option<Limit>) -> impl Iterator<Item = (usize, &Document)> {
         let available = self.documents.len();
         let count = limit.map_or(available, |limit| limit.documents(available));
         self.documents.iter().take(count).enumerate()

@@ -11,6 +11,8 @@ mod worker;
 
 use clap::Subcommand;
 
+pub(crate) use eval::with_config;
+
 /// What can be meant by a misspelt command.
 pub(crate) const NAMES: [&str; 7] = [
     "demo", "eval", "unlearn", "relearn", "tasks", "methods", "model",
@@ -19,7 +21,7 @@ pub(crate) const NAMES: [&str; 7] = [
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Demo(demo::Demo),
-    Eval(eval::Eval),
+    Eval(Box<eval::Eval>),
     Unlearn(unlearn::Unlearn),
     Relearn(relearn::Relearn),
     Tasks(tasks::Tasks),

@@ -1,0 +1,243 @@
+//! `harness eval`: score a model on tasks, with lm-eval's flags, numbers and files.
+
+mod accepted;
+mod config;
+mod documents;
+mod model;
+mod pairs;
+mod prompts;
+mod scoring;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use clap::Args;
+use harness_bench::Event;
+use harness_engine::{AnswerCache, Scorer, model_identity};
+use harness_model::Model;
+use harness_report::{EvalFiles, EvalRun, ModelFacts, Prompting, eval_table, prepare_output};
+use harness_task::{
+    Aggregation, Hooks, Metric, MetricFunction, MetricSpec, Selection, Task, TaskNode, TaskSpec,
+};
+use serde_json::{Map, Value, json};
+
+use crate::exit::Refused;
+use crate::options::{TaskOptions, truth};
+use crate::output;
+use crate::progress::Terminal;
+
+pub(crate) use config::with_config;
+use scoring::Scoring;
+
+/// Score a model on tasks
+#[derive(Args)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
+pub(crate) struct Eval {
+    /// YAML file with options of this command, by their names; the command line goes before it
+    #[arg(long, short = 'C', value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    model: model::ModelOptions,
+    /// Tasks, groups, tags, patterns or YAML files, separated by commas or spaces
+    #[arg(long, short = 't', value_name = "TASKS", required = true, num_args = 1.., value_delimiter = ',')]
+    tasks: Vec<String>,
+    #[command(flatten)]
+    prompts: prompts::PromptOptions,
+    #[command(flatten)]
+    documents: documents::DocumentOptions,
+    /// Folder for the results, or a .json file
+    #[arg(long, short = 'o', value_name = "PATH")]
+    output_path: Option<PathBuf>,
+    /// Also write every document with its prompts, responses and scores (needs --output-path)
+    #[arg(long, short = 's', value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
+    log_samples: Option<bool>,
+    /// Ask and write the samples, but score nothing (needs --output-path)
+    #[arg(long, short = 'x', value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
+    predict_only: Option<bool>,
+    /// Show the prompt of each task's first document
+    #[arg(long, short = 'w', value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
+    write_out: Option<bool>,
+    /// Sequences that go through the model at a time: a number, or auto, which goes by tokens
+    #[arg(long, short = 'b', value_name = "N", default_value = "auto")]
+    batch_size: String,
+    /// Keep answers in PREFIX.db, and take from there what was answered before
+    #[arg(long, short = 'c', value_name = "PREFIX")]
+    use_cache: Option<PathBuf>,
+    /// A map in JSON that is added to every task's metadata
+    #[arg(long, value_name = "JSON")]
+    metadata: Option<String>,
+    /// Run the Python functions of tasks
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
+    trust_remote_code: Option<bool>,
+    #[command(flatten)]
+    tasks_and_data: TaskOptions,
+    #[command(flatten)]
+    accepted: accepted::AcceptedOptions,
+}
+
+const EXAMPLES: &str = "Examples:
+  harness eval --model DIR --tasks arc_easy --data-dir DATA
+  harness eval --model DIR --tasks arc_challenge --num_fewshot 25 --limit 100 --data-dir DATA --output_path OUT --log_samples
+  harness eval --model HuggingFaceTB/SmolLM2-135M --tasks arc_easy --data-dir DATA
+  harness eval --model DIR --tasks gsm8k --apply_chat_template --gen_kwargs temperature=0 --data-dir DATA
+  harness eval --model hf --model_args pretrained=DIR,dtype=float32 --tasks path/to/my_task.yaml";
+
+impl Eval {
+    pub(crate) fn run(self) -> Result<()> {
+        let log_samples = self.logs_samples()?;
+        self.batch_sequences()?;
+        self.prompts.check()?;
+        let wanted = self.model.wanted()?;
+        let documents = self.documents.documents()?;
+        // Everything that can be wrong with the request is looked at before the model's weights are.
+        let Selection { tree, tasks } = self.tasks_and_data.library()?.select(&self.tasks)?;
+        documents.check(&tasks)?;
+        let tasks = self.load(tasks)?;
+        if let Some(output) = &self.output_path {
+            prepare_output(output)?;
+        }
+        let mut terminal = Terminal::default();
+        for remark in self.accepted.remarks() {
+            terminal.show(Event::Message(remark));
+        }
+        let model = wanted.open(&mut terminal)?;
+        let (options, prompting) = self.prompts.request_options(&model.tokenizer)?;
+        let mut run = self.record(wanted.facts(&model), prompting, tree)?;
+        let files = self.output_path.as_deref();
+        let files = files.map(|output| EvalFiles::new(output, &run));
+        let mut scoring = Scoring {
+            documents: &documents,
+            options: &options,
+            files: files.as_ref(),
+            log_samples,
+            write_out: self.write_out == Some(true),
+            cache: self.cache(&wanted.sources(&model))?,
+            scorer: self.scorer(&model, &run)?,
+            terminal,
+        };
+        scoring.add_all(&tasks, &mut run)?;
+        let mut text = eval_table(&run);
+        if let Some(files) = files {
+            text = format!("{text}\n{}\n", files.results.display());
+        }
+        output::print(&text)
+    }
+
+    /// A run of which nothing is scored yet.
+    fn record(
+        &self,
+        model: ModelFacts,
+        prompting: Prompting,
+        tree: Vec<TaskNode>,
+    ) -> Result<EvalRun> {
+        Ok(EvalRun {
+            model,
+            prompting,
+            tree,
+            tasks: Vec::new(),
+            groups: Vec::new(),
+            batch_size: self.batch_size.clone(),
+            use_cache: self.use_cache.clone(),
+            limit: self.documents.limit,
+            started_unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64(),
+            seconds: 0.0,
+        })
+    }
+
+    fn scorer(&self, model: &Model, run: &EvalRun) -> Result<Scorer> {
+        let scorer = Scorer::new(model.decoder()?, model.tokenizer.clone())
+            .with_batch_sequences(self.batch_sequences()?);
+        Ok(match run.prompting.seeds {
+            [_, _, Some(seed), _] => scorer.with_sampling_seed(seed),
+            _ => scorer,
+        })
+    }
+
+    fn load(&self, specs: Vec<TaskSpec>) -> Result<Vec<Task>> {
+        let data = self.tasks_and_data.source()?;
+        let hooks = hooks(self.trust_remote_code == Some(true));
+        let metadata = self.metadata()?;
+        let load = |mut spec: TaskSpec| {
+            spec.metadata.extend(metadata.clone());
+            if self.predict_only == Some(true) {
+                spec.metric_list = vec![bypass()];
+                spec.process_results = None;
+            }
+            Ok(Task::load_with_hooks(spec, &data, hooks.clone())?)
+        };
+        specs.into_iter().map(load).collect()
+    }
+
+    fn cache(&self, sources: &[&Path]) -> Result<Option<AnswerCache>> {
+        let open = |prefix: &PathBuf| {
+            // Beside what lm-eval keeps under the same prefix, and never in its place.
+            let mut file = prefix.as_os_str().to_owned();
+            file.push(".db");
+            AnswerCache::open(file.as_ref(), model_identity(sources)?)
+        };
+        Ok(self.use_cache.as_ref().map(open).transpose()?)
+    }
+
+    fn metadata(&self) -> Result<Map<String, Value>> {
+        let Some(text) = &self.metadata else {
+            return Ok(Map::new());
+        };
+        let wrong = |error| {
+            Refused(format!(
+                "--metadata {text}: {error}; wanted is a map in JSON"
+            ))
+        };
+        Ok(serde_json::from_str(text).map_err(wrong)?)
+    }
+
+    /// Whether samples are written, which predictions are for.
+    fn logs_samples(&self) -> Result<bool> {
+        let flags = [
+            ("--predict-only", self.predict_only),
+            ("--log-samples", self.log_samples),
+        ];
+        let asked = flags.into_iter().find(|(_, given)| *given == Some(true));
+        match (asked, &self.output_path) {
+            (Some((flag, _)), None) => {
+                let problem = format!("{flag} writes files: say where with --output-path");
+                Err(Refused(problem).into())
+            }
+            (asked, _) => Ok(asked.is_some()),
+        }
+    }
+
+    /// Results do not depend on it; it is there for those who must save memory.
+    fn batch_sequences(&self) -> Result<usize> {
+        match self.batch_size.as_str() {
+            auto if auto == "auto" || auto.starts_with("auto:") => Ok(usize::MAX),
+            number => number
+                .parse()
+                .ok()
+                .filter(|&sequences: &usize| sequences > 0)
+                .ok_or_else(|| {
+                    Refused(format!("--batch-size {number}: a positive number, or auto")).into()
+                }),
+        }
+    }
+}
+
+/// The bridge to the Python functions of tasks, for those who trust them. Without one, a task that needs it says so when it
+/// is loaded.
+fn hooks(_trusted: bool) -> Option<Arc<dyn Hooks>> {
+    None
+}
+
+/// The metric of predictions that nobody scores, as lm-eval names it.
+fn bypass() -> MetricSpec {
+    let given = json!({ "metric": "bypass", "aggregation": "bypass" });
+    MetricSpec {
+        name: "bypass".to_owned(),
+        function: MetricFunction::Known(Metric::Bypass),
+        aggregation: Aggregation::Bypass,
+        higher_is_better: true,
+        options: Map::new(),
+        given: given.as_object().cloned().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,135 @@
+//! `key=value` pairs, or a map in JSON, as `--model-args` and `--gen-kwargs` take them. Knows no key.
+
+use harness_spelling::hint;
+use serde_json::{Map, Value};
+
+use crate::exit::Refused;
+
+/// Reads the words of an option: each a map in JSON, or `key=value` pairs between commas. A later key wins.
+///
+/// # Errors
+/// On what is neither.
+pub(super) fn pairs(option: &str, words: &[String]) -> Result<Map<String, Value>, Refused> {
+    let mut all = Map::new();
+    for word in words {
+        if word.trim_start().starts_with('{') {
+            let map: Map<String, Value> = serde_json::from_str(word)
+                .map_err(|error| Refused(format!("{option} {word}: {error}")))?;
+            all.extend(map);
+            continue;
+        }
+        for pair in split(word)
+            .into_iter()
+            .filter(|pair| !pair.trim().is_empty())
+        {
+            let Some((key, value)) = pair.split_once('=') else {
+                return Err(Refused(format!(
+                    "{option} {pair}: not of the form key=value"
+                )));
+            };
+            all.insert(key.trim().to_owned(), cast(value));
+        }
+    }
+    Ok(all)
+}
+
+/// Refuses the keys that are not among `known`.
+pub(super) fn refuse_unknown(
+    option: &str,
+    given: &Map<String, Value>,
+    known: &[&str],
+) -> Result<(), Refused> {
+    match given.keys().find(|key| !known.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(key) => {
+            let (hint, all) = (hint(key, known.iter().copied()), known.join(", "));
+            Err(Refused(format!(
+                "{option} {key}: unknown key{hint}; known are {all}"
+            )))
+        }
+    }
+}
+
+/// Parts between commas that stand in no bracket and no quotation.
+fn split(text: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth, mut quote) = (Vec::new(), 0, 0_usize, None);
+    for (i, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(open), _) if open == c => quote = None,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '[' | '{' | '(') => depth += 1,
+            (None, ']' | '}' | ')') => depth = depth.saturating_sub(1),
+            (None, ',') if depth == 0 => {
+                parts.push(&text[start..i]);
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+/// lm-eval's casts: truth values, whole and other numbers, lists and maps; whatever else there is stays text.
+fn cast(value: &str) -> Value {
+    match value {
+        "True" | "true" => return true.into(),
+        "False" | "false" => return false.into(),
+        "None" => return Value::Null,
+        _ => {}
+    }
+    if let Ok(value) = serde_json::from_str(value) {
+        return value;
+    }
+    let in_quotes = value
+        .strip_prefix('\'')
+        .and_then(|rest| rest.strip_suffix('\''));
+    let number = || {
+        value
+            .parse::<f64>()
+            .ok()
+            .filter(|number| number.is_finite())
+    };
+    match (in_quotes, number()) {
+        (Some(text), _) => text.into(),
+        (None, Some(number)) => number.into(),
+        (None, None) => python_list(value).unwrap_or_else(|| value.into()),
+    }
+}
+
+/// A list of plain texts in Python's quotes.
+fn python_list(value: &str) -> Option<Value> {
+    let inner = value.strip_prefix('[')?.strip_suffix(']')?;
+    let items = split(inner).into_iter().map(|item| cast(item.trim()));
+    Some(items.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::pairs;
+
+    fn read(text: &str) -> serde_json::Value {
+        pairs("--gen-kwargs", &[text.to_owned()]).unwrap().into()
+    }
+
+    #[test]
+    fn values_are_cast_as_lm_eval_does() {
+        assert_eq!(
+            read("do_sample=True,temperature=0.7,top_k=5,x=1e-3,name=a b,none=None"),
+            json!({ "do_sample": true, "temperature": 0.7, "top_k": 5, "x": 1e-3, "name": "a b", "none": null })
+        );
+        assert_eq!(read("{\"until\": [\"a,b\"]}"), json!({ "until": ["a,b"] }));
+        assert_eq!(
+            read("until=['x,y', \"z\"],path=a=b"),
+            json!({ "until": ["x,y", "z"], "path": "a=b" })
+        );
+    }
+
+    #[test]
+    fn what_is_no_pair_is_refused() {
+        assert!(pairs("--gen-kwargs", &["temperature".to_owned()]).is_err());
+        assert!(pairs("--gen-kwargs", &["{\"a\": }".to_owned()]).is_err());
+    }
+}
