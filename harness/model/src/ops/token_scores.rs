@@ -15,6 +15,7 @@ use super::linear::add_rows;
 use super::matrix::{
     CpuValues, contiguous, contiguous_matrix, matrix, matrix_mut, product, product_into,
 };
+use super::portable;
 use super::vector::{exp, max, sum_of, tanh, wide};
 
 /// Logits held at a time: 2 Mi values, 8 MiB, about what stays near the cores.
@@ -378,9 +379,12 @@ fn check(hidden: &Tensor, head: &TokenHead, targets: &[u32]) -> Result<()> {
 /// logarithm.
 ///
 /// # Errors
-/// When shapes do not fit, a target is outside the vocabulary, or a tensor is not contiguous f32 on the CPU.
+/// When shapes do not fit, a target is outside the vocabulary, or a tensor is not contiguous f32.
 pub fn token_logprobs(hidden: &Tensor, head: &TokenHead, targets: Vec<u32>) -> Result<Tensor> {
     check(hidden, head, &targets)?;
+    if portable::is_portable(hidden) {
+        return portable::token_logprobs(hidden, head, &targets);
+    }
     let op = TokenLogprobs {
         targets,
         soft_cap: head.soft_cap,
@@ -395,6 +399,9 @@ pub fn token_logprobs(hidden: &Tensor, head: &TokenHead, targets: Vec<u32>) -> R
 /// As [`token_logprobs`].
 pub fn token_scores(hidden: &Tensor, head: &TokenHead, targets: &[u32]) -> Result<Vec<TokenScore>> {
     check(hidden, head, targets)?;
+    if portable::is_portable(hidden) {
+        return portable::token_scores(hidden, head, targets);
+    }
     let bias = head.bias_or_empty()?;
     let [h, w, b] = [hidden, &head.weight, &bias].map(|t| CpuValues::of("token_scores", t));
     let head = Head {
