@@ -25,6 +25,16 @@ pub enum EngineError {
         /// How it begins.
         start: String,
     },
+    /// What may be generated is as long as the model's context.
+    #[error(
+        "up to {max_tokens} tokens are to be generated, but the model takes {max_length} in all; lower max_gen_toks"
+    )]
+    NoRoomForPrompt {
+        /// Tokens to generate.
+        max_tokens: usize,
+        /// Longest input of the model, in tokens.
+        max_length: usize,
+    },
     /// A kind of request that this engine does not answer.
     #[error("this engine answers no requests of this kind: {0}")]
     UnsupportedRequest(String),

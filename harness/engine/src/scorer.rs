@@ -2,7 +2,6 @@
 
 use harness_model::train::TokenizedPair;
 use harness_model::{Decoder, PackedBatch, Tokenizer};
-use harness_task::{Request, Response};
 
 use crate::TokenScore;
 use crate::encode::Encoder;
@@ -10,6 +9,9 @@ use crate::error::{EngineError, Result};
 
 /// Rows of one packed batch: enough to keep matrix products busy, few enough to keep activations small.
 const DEFAULT_BATCH_ROWS: usize = 1024;
+
+/// lm-eval's seed of torch, which draws there.
+const DEFAULT_SAMPLING_SEED: u64 = 1234;
 
 /// How far a call has come.
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +37,12 @@ pub struct ScoringStatistics {
 
 /// Answers requests with one decoder.
 pub struct Scorer {
-    decoder: Decoder,
-    encoder: Encoder,
+    pub(crate) decoder: Decoder,
+    pub(crate) encoder: Encoder,
     batch_rows: usize,
-    batch_sequences: usize,
-    statistics: ScoringStatistics,
+    pub(crate) batch_sequences: usize,
+    pub(crate) sampling_seed: u64,
+    pub(crate) statistics: ScoringStatistics,
 }
 
 impl Scorer {
@@ -51,6 +54,7 @@ impl Scorer {
             encoder,
             batch_rows: DEFAULT_BATCH_ROWS,
             batch_sequences: usize::MAX,
+            sampling_seed: DEFAULT_SAMPLING_SEED,
             statistics: ScoringStatistics::default(),
         }
     }
@@ -70,6 +74,15 @@ impl Scorer {
         }
     }
 
+    /// Sets the seed of texts that are drawn; each request has a stream of its own.
+    #[must_use]
+    pub fn with_sampling_seed(self, sampling_seed: u64) -> Self {
+        Self {
+            sampling_seed,
+            ..self
+        }
+    }
+
     /// How texts become tokens here.
     pub fn encoder(&self) -> &Encoder {
         &self.encoder
@@ -78,46 +91,6 @@ impl Scorer {
     /// Tokens asked for and computed since this scorer was made.
     pub fn statistics(&self) -> ScoringStatistics {
         self.statistics
-    }
-
-    /// Answers `requests` in their order.
-    ///
-    /// # Errors
-    /// When a request cannot be tokenized or does not fit the model.
-    pub fn answer(
-        &mut self,
-        requests: &[Request],
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Vec<Response>> {
-        let encode = |(index, request): (usize, &Request)| {
-            self.encode(request)
-                .map_err(|source| EngineError::InRequest {
-                    index,
-                    source: Box::new(source),
-                })
-        };
-        let pairs = requests
-            .iter()
-            .enumerate()
-            .map(encode)
-            .collect::<Result<Vec<_>>>()?;
-        let scores = self.score_pairs(&pairs, progress)?;
-        Ok(scores.iter().map(|scores| loglikelihood(scores)).collect())
-    }
-
-    fn encode(&mut self, request: &Request) -> Result<TokenizedPair> {
-        let Request::Loglikelihood {
-            context,
-            continuation,
-        } = request
-        else {
-            return Err(EngineError::UnsupportedRequest(format!("{request:?}")));
-        };
-        let (pair, truncated) = self
-            .encoder
-            .cut(self.encoder.pair(context, continuation)?, continuation)?;
-        self.statistics.truncated += usize::from(truncated);
-        Ok(pair)
     }
 
     /// Scores every answer token of `pairs`, in their order.
@@ -178,14 +151,6 @@ impl Scorer {
             *waiting = rest;
         }
         batch
-    }
-}
-
-/// The log-probability of a whole continuation, summed in f64.
-fn loglikelihood(scores: &[TokenScore]) -> Response {
-    Response::Loglikelihood {
-        logprob: scores.iter().map(|score| f64::from(score.logprob)).sum(),
-        is_greedy: scores.iter().all(|score| score.is_argmax),
     }
 }
 

@@ -22,7 +22,7 @@ mod tokenizer;
 mod weights;
 
 pub use compression::FrozenPrecision;
-pub use decoder::Decoder;
+pub use decoder::{Decoder, KeyValueCache};
 pub use directory::{Model, ModelDescription, write_model_files};
 pub use error::{ModelError, Result};
 pub use families::read_spec;

@@ -29,6 +29,10 @@ pub struct PackedBatch {
     last_path: Vec<usize>,
     /// Sequences of more tokens share nothing with those of as many or fewer.
     long_above: Option<usize>,
+    /// Rows that were computed in earlier passes and are kept; this batch's rows are numbered after them.
+    first_row: usize,
+    /// Rows that go on from earlier ones, with the number of tokens of their sequence.
+    continued: Vec<(Range<usize>, usize)>,
 }
 
 impl PackedBatch {
@@ -44,6 +48,27 @@ impl PackedBatch {
             long_above,
             ..Self::default()
         }
+    }
+
+    /// An empty batch whose rows are numbered from `first_row`, after those of a
+    /// [`KeyValueCache`](crate::KeyValueCache).
+    pub fn continuing(first_row: usize) -> Self {
+        Self {
+            first_row,
+            ..Self::default()
+        }
+    }
+
+    /// Adds `tokens` after a sequence whose rows are `path`, from its start, in this batch or computed before, and returns
+    /// the new rows.
+    pub fn push_after(&mut self, path: &[usize], tokens: &[u32]) -> Range<usize> {
+        let start = self.first_row + self.len();
+        self.last_path = path.to_vec();
+        self.extend_path(path.len(), tokens);
+        let rows = start..self.first_row + self.len();
+        self.continued
+            .push((rows.clone(), path.len() + tokens.len()));
+        rows
     }
 
     /// Adds a sequence on rows of its own and returns them.
@@ -74,7 +99,7 @@ impl PackedBatch {
     fn extend_path(&mut self, shared: usize, tokens: &[u32]) {
         self.last_path.truncate(shared);
         for tokens in tokens.chunks(MAX_BLOCK_ROWS) {
-            let (start, depth) = (self.len(), self.last_path.len());
+            let (start, depth) = (self.first_row + self.len(), self.last_path.len());
             let rows = start..start + tokens.len();
             self.blocks.push(Block {
                 rows: rows.clone(),
@@ -85,6 +110,11 @@ impl PackedBatch {
                 .extend((depth..depth + tokens.len()).map(|p| p as u32));
             self.last_path.extend(rows);
         }
+    }
+
+    /// The number of its first row.
+    pub fn first_row(&self) -> usize {
+        self.first_row
     }
 
     /// The number of rows.
@@ -115,13 +145,16 @@ impl PackedBatch {
             .blocks
             .iter()
             .filter(|b| is_root(b))
-            .map(|b| b.rows.start)
+            .map(|b| b.rows.start - self.first_row)
             .collect();
         roots.push(self.len());
         for tree in roots.windows(2) {
             let rows = tree[0]..tree[1];
             let deepest = self.positions[rows.clone()].iter().max();
             lengths[rows].fill(deepest.map_or(0, |&position| position as usize + 1));
+        }
+        for (rows, length) in &self.continued {
+            lengths[rows.start - self.first_row..rows.end - self.first_row].fill(*length);
         }
         lengths
     }

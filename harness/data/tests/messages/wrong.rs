@@ -12,8 +12,8 @@ fn cards_and_shards() {
             None,
             json!({}),
             "train",
-            "DATA/badcard/README.md: the YAML at its head: while parsing a node, did \
-            not find expected node content at byte 11 line 2 column 1",
+            "DATA/badcard/README.md: the YAML at its head: Parser error: line 2 column 1: did not find \
+            expected node content while parsing a flow node (line 2 column 1)",
         ),
         case(
             "oddcard",

@@ -16,6 +16,8 @@ pub(super) struct Attention {
     input: Input,
     query_key_norm: Option<[Norm; 2]>,
     rule: AttentionRule,
+    /// Number of the layer.
+    layer: usize,
     /// Number of the pass's rotation table.
     rotary_table: Option<usize>,
     output: Projection,
@@ -36,7 +38,7 @@ impl Attention {
         spec: &DecoderSpec,
         parts: &LayerParts,
         weights: &Weights,
-        window: Option<usize>,
+        layer: usize,
         rotary_table: Option<usize>,
     ) -> crate::Result<Self> {
         let projection = |part| Projection::new(weights, part);
@@ -56,8 +58,9 @@ impl Attention {
                 head_dim: spec.attention.head_dim,
                 scale: spec.attention.scale as f32,
                 soft_cap: spec.attention.soft_cap.map(|cap| cap as f32),
-                window,
+                window: spec.layers[layer].window,
             },
+            layer,
             rotary_table,
             output: projection(&parts.attention_output)?,
         })
@@ -82,7 +85,13 @@ impl Attention {
             query = ops::rotary(&query, table, self.rule.head_dim)?;
             key = ops::rotary(&key, table, self.rule.head_dim)?;
         }
-        let mixed = ops::attention(&query, &key, &value, &pass.blocks, self.rule)?;
+        let mixed = match &pass.cache {
+            None => ops::attention(&query, &key, &value, &pass.blocks, self.rule)?,
+            Some(cache) => {
+                let new = [&query, &key, &value];
+                cache.attention(self.layer, new, &pass.blocks, self.rule)?
+            }
+        };
         self.output.forward(&mixed)
     }
 }

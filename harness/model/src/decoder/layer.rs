@@ -37,13 +37,7 @@ impl Layer {
             norm.transpose()
         };
         Ok(Self {
-            attention: Attention::new(
-                spec,
-                &parts,
-                weights,
-                spec.layers[index].window,
-                rotary_table,
-            )?,
+            attention: Attention::new(spec, &parts, weights, index, rotary_table)?,
             feed_forward: FeedForward::new(spec, &parts, weights)?,
             attention_norm: norm(&parts.attention_norm)?,
             attention_output_norm: norm(&parts.attention_output_norm)?,

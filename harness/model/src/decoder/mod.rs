@@ -3,6 +3,7 @@
 //! It returns hidden states; logits are computed only for the rows somebody asks about. It knows no files and no families.
 
 mod attention;
+mod cache;
 mod checkpoint;
 mod embedding;
 mod feed_forward;
@@ -21,6 +22,8 @@ use crate::packed::{Block, PackedBatch};
 use crate::projection::Projection;
 use crate::spec::DecoderSpec;
 use crate::weights::Weights;
+pub use cache::KeyValueCache;
+use cache::PassCache;
 use embedding::Embedding;
 use head::Head;
 use layer::Layer;
@@ -47,6 +50,8 @@ struct Pass {
     blocks: Arc<Vec<Block>>,
     /// One table for each way to rotate that some layer has.
     rotary_tables: Vec<RotaryTable>,
+    /// Of rows that were computed before, where sequences go on.
+    cache: Option<PassCache>,
 }
 
 impl Decoder {
@@ -112,7 +117,7 @@ impl Decoder {
     /// # Errors
     /// When the batch is empty, holds a token outside the vocabulary or a position outside the learned ones.
     pub fn hidden(&self, batch: &PackedBatch) -> Result<Tensor> {
-        let last = self.run(batch, |_| {})?;
+        let last = self.run(batch, &Arc::new(self.pass(batch)?), |_| {})?;
         self.finished(&last)
     }
 
@@ -123,30 +128,61 @@ impl Decoder {
     /// As [`Self::hidden`].
     pub fn hidden_states(&self, batch: &PackedBatch) -> Result<Vec<Tensor>> {
         let mut states = Vec::with_capacity(self.layers.len() + 1);
-        let last = self.run(batch, |state| states.push(state.clone()))?;
+        let pass = Arc::new(self.pass(batch)?);
+        let last = self.run(batch, &pass, |state| states.push(state.clone()))?;
         states.push(self.finished(&last)?);
         Ok(states)
     }
 
-    /// Runs the layers; `inspect` sees the input of each.
-    fn run(&self, batch: &PackedBatch, mut inspect: impl FnMut(&Tensor)) -> Result<Tensor> {
+    /// Hidden states as [`Self::hidden`] gives them, of a batch that goes on from the rows of `cache`
+    /// ([`PackedBatch::continuing`] after them), which the batch's rows are added to. Without gradients.
+    ///
+    /// # Errors
+    /// As [`Self::hidden`], and when the batch is numbered otherwise. The cache is empty then.
+    pub fn extend(&self, cache: &mut KeyValueCache, batch: &PackedBatch) -> Result<Tensor> {
+        if batch.first_row() != cache.rows() {
+            let message = "a batch must be numbered after the rows that it goes on from";
+            return Err(ModelError::BadInput(message.into()));
+        }
+        let before = PassCache::new(std::mem::take(cache), self.layers.len());
+        let mut pass = self.pass(batch)?;
+        pass.cache = Some(before);
+        let pass = Arc::new(pass);
+        let hidden = self.finished(&self.run(batch, &pass, |_| {})?)?;
+        if let Some(after) = Arc::into_inner(pass).and_then(|pass| pass.cache) {
+            *cache = after.into_cache(batch.len());
+        }
+        Ok(hidden.detach())
+    }
+
+    fn pass(&self, batch: &PackedBatch) -> Result<Pass> {
         if batch.is_empty() {
             let message = "an empty batch has no hidden states";
             return Err(ModelError::BadInput(message.into()));
         }
-        let pass = Arc::new(Pass {
+        Ok(Pass {
             spec: Arc::clone(&self.spec),
             blocks: Arc::new(batch.blocks().to_vec()),
             rotary_tables: self.rotations.tables(batch),
-        });
+            cache: None,
+        })
+    }
+
+    /// Runs the layers; `inspect` sees the input of each.
+    fn run(
+        &self,
+        batch: &PackedBatch,
+        pass: &Arc<Pass>,
+        mut inspect: impl FnMut(&Tensor),
+    ) -> Result<Tensor> {
         let mut state = self.embedding.forward(batch, &self.spec)?;
         for layer in &self.layers {
             inspect(&state);
             // A state that nothing trained has changed would get no gradient, and neither would the layer.
             state = if self.checkpoints_activations && state.track_op() {
-                checkpoint::checkpointed(layer, &state, &pass)?
+                checkpoint::checkpointed(layer, &state, pass)?
             } else {
-                layer.forward(&state, &pass)?
+                layer.forward(&state, pass)?
             };
         }
         Ok(state)
@@ -167,6 +203,16 @@ impl Decoder {
     /// When widths do not fit.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         Ok(self.head.logits(hidden)?)
+    }
+
+    /// Logits after some rows, one list over the vocabulary a row.
+    ///
+    /// # Errors
+    /// When a row does not exist.
+    pub fn logits_of(&self, hidden: &Tensor, rows: &[usize]) -> Result<Vec<Vec<f32>>> {
+        let rows: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
+        let rows = hidden.index_select(&Tensor::new(rows, self.device())?, 0)?;
+        Ok(self.head.logits(&rows)?.to_vec2()?)
     }
 
     /// Differentiable log-probabilities `[targets]` of target tokens, each after the row it is paired with.

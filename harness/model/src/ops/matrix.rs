@@ -123,3 +123,9 @@ impl<'a> CpuValues<'a> {
         }
     }
 }
+
+/// Appends the elements of a contiguous f32 tensor on the CPU to `values`.
+pub(crate) fn append(values: &mut Vec<f32>, tensor: &Tensor) -> Result<()> {
+    values.extend_from_slice(CpuValues::of("cache", tensor).slice()?);
+    Ok(())
+}

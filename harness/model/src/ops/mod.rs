@@ -22,6 +22,7 @@ mod token_scores;
 mod vector;
 
 pub use activation::Activation;
+pub(crate) use attention::attention_over;
 pub use attention::{AttentionRule, attention};
 pub(crate) use compressed_linear::compressed_linear;
 pub use embedding::embedding;
@@ -29,9 +30,10 @@ pub use gradient_buffers::Gradient;
 pub(crate) use gradient_buffers::{GradientBuffers, add_to_buffers};
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_inputs_first};
+pub(crate) use matrix::append;
 #[doc(hidden)]
 pub use portable::portably;
-pub(crate) use portable::{Precomputed, is_portable};
+pub(crate) use portable::{Precomputed, attention as attention_of_tensors, is_portable};
 pub use rms_norm::rms_norm;
 pub use rotary::{RotaryTable, rotary};
 pub use sum::sum;

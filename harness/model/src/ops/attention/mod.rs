@@ -40,6 +40,7 @@ struct Attention {
     blocks: Arc<Vec<Block>>,
     /// Query heads per key-value head.
     group: usize,
+    /// Queries; keys and values may have rows before those of the queries.
     rows: usize,
 }
 
@@ -74,8 +75,9 @@ impl Attention {
     /// The output of one head's queries in one block, written to `out` [rows of the block, `head_dim`].
     fn forward_block(&self, inputs: Inputs, block: &Block, mut out: MatMut<f32>) {
         let visible = Visible::new(block, self.rule.window);
-        let query = rows(inputs.query, &block.rows);
-        let softmax = self.softmax(&visible, query, inputs.key);
+        let before = inputs.key.nrows() - self.rows;
+        let own = block.rows.start - before..block.rows.end - before;
+        let softmax = self.softmax(&visible, rows(inputs.query, &own), inputs.key);
         let probabilities = matrix(&softmax.probabilities, visible.keys);
         let mut accumulate = Accum::Replace;
         for (range, keys) in visible.columns() {
@@ -252,6 +254,32 @@ impl CustomOp3 for Attention {
         let like = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device());
         Ok((Some(like(dq, q)?), Some(like(dk, k)?), Some(like(dv, v)?)))
     }
+}
+
+/// Attention as [`attention`], without gradients, of new rows over keys and values that are kept: q [new rows, heads · `head_dim`],
+/// keys and values row-major [all rows, width], the last of which are the new ones; `blocks` cover the new rows, numbered after
+/// those before.
+pub(crate) fn attention_over(
+    q: &Tensor,
+    [keys, values]: [&[f32]; 2],
+    width: usize,
+    blocks: &Arc<Vec<Block>>,
+    rule: AttentionRule,
+) -> Result<Tensor> {
+    let (rows, q_width) = q.dims2()?;
+    let attention = Attention {
+        rule,
+        blocks: Arc::clone(blocks),
+        group: q_width / width,
+        rows,
+    };
+    let query = CpuValues::of("attention", q);
+    let out = attention.forward(Inputs {
+        query: query.matrix()?,
+        key: matrix(keys, width),
+        value: matrix(values, width),
+    });
+    Tensor::from_vec(out, q.shape(), q.device())
 }
 
 /// Attention of q `[rows, heads · head_dim]` over k and v `[rows, kv_heads · head_dim]`, f32, with the visibility of `blocks`

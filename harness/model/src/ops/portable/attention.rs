@@ -19,12 +19,14 @@ struct Group<'a> {
 }
 
 /// Attention of q `[rows, heads · head_dim]` over k and v `[rows, kv_heads · head_dim]`, whose shapes are checked by the caller.
-pub(in crate::ops) fn attention(
+/// Keys and values may have rows before those of the queries; `blocks` count from the first of them.
+pub(crate) fn attention(
     [q, k, v]: [&Tensor; 3],
     blocks: &[Block],
     rule: &AttentionRule,
 ) -> Result<Tensor> {
     let heads = q.dim(1)? / rule.head_dim;
+    let before = k.dim(0)? - q.dim(0)?;
     let visible = |block: &Block| (block.rows.clone(), Visible::new(block, rule.window));
     let mut blocks: Vec<_> = blocks.iter().map(visible).collect();
     blocks.sort_by_key(|(rows, visible)| (rows.len(), visible.keys));
@@ -34,7 +36,7 @@ pub(in crate::ops) fn attention(
     for group in groups(&blocks, heads) {
         for (rows, _) in group.blocks {
             for (query, row) in rows.clone().enumerate() {
-                places[row] = (padded_rows + query) as u32;
+                places[row - before] = (padded_rows + query) as u32;
             }
             padded_rows += group.queries;
         }
@@ -79,7 +81,7 @@ impl Group<'_> {
         // [blocks, key-value heads, query heads of each, queries, head_dim], the first two as one.
         let batch = blocks * kv_heads;
         let query = q
-            .index_select(&self.query_rows(q.device())?, 0)?
+            .index_select(&self.query_rows(k.dim(0)? - q.dim(0)?, q.device())?, 0)?
             .reshape((blocks, queries, kv_heads, group, head_dim))?
             .permute((0, 2, 3, 1, 4))?
             .contiguous()?
@@ -112,12 +114,12 @@ impl Group<'_> {
             .reshape((blocks * queries, width))
     }
 
-    /// `[blocks · queries]`; a block with fewer queries repeats its last.
-    fn query_rows(&self, device: &Device) -> Result<Tensor> {
+    /// `[blocks · queries]`, counted after `before` rows that have keys only; a block with fewer queries repeats its last.
+    fn query_rows(&self, before: usize, device: &Device) -> Result<Tensor> {
         let rows = |(rows, _): &(Range<usize>, Visible)| {
             let last = rows.end - 1;
             let padded = rows.start..rows.start + self.queries;
-            padded.map(move |row| row.min(last) as u32)
+            padded.map(move |row| (row.min(last) - before) as u32)
         };
         let rows: Vec<u32> = self.blocks.iter().flat_map(rows).collect();
         Tensor::new(rows, device)

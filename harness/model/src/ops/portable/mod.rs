@@ -16,7 +16,7 @@ use std::cell::Cell;
 use candle_core::Tensor;
 
 pub(super) use activation::activate;
-pub(super) use attention::attention;
+pub(crate) use attention::attention;
 pub(super) use matrices::{compressed_linear, embedding, linear};
 pub(super) use norms::{layer_norm, rms_norm};
 pub(crate) use precomputed::Precomputed;

@@ -273,3 +273,41 @@ impl CustomOp3 for TokenLogprobs {
         Ok((dhidden, dweight, dbias))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+    use super::{TokenHead, logprobs_by_pieces};
+    use candle_core::{Device, Tensor, Var};
+
+    #[test]
+    fn pieces_change_neither_values_nor_gradients() {
+        let wave = |rows: usize, columns: usize| {
+            let values = (0..rows * columns).map(|i| (i as f32 * 1.7).sin());
+            let values: Vec<f32> = values.collect();
+            let tensor = Tensor::from_vec(values, (rows, columns), &Device::Cpu).unwrap();
+            Var::from_tensor(&tensor).unwrap()
+        };
+        let (hidden, weight) = (wave(7, 4), wave(9, 4));
+        let head = TokenHead {
+            weight: weight.as_tensor().clone(),
+            bias: None,
+            soft_cap: Some(2.0),
+        };
+        let run = |rows_per_piece| {
+            let targets = [1, 8, 0, 3, 3, 5, 2];
+            let logprobs = logprobs_by_pieces(&hidden, &head, &targets, rows_per_piece).unwrap();
+            let gradients = logprobs.sum_all().unwrap().backward().unwrap();
+            let of = |variable: &Var| gradients.get(variable).unwrap().flatten_all().unwrap();
+            let all = Tensor::cat(&[logprobs, of(&hidden), of(&weight)], 0).unwrap();
+            all.to_vec1::<f32>().unwrap()
+        };
+        let whole = run(7);
+        for rows_per_piece in [1, 3] {
+            let parts = run(rows_per_piece);
+            let pairs = parts.iter().zip(&whole);
+            assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5));
+        }
+    }
+}
