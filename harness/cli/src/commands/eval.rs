@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use harness_bench::{Event, evaluate};
 use harness_engine::{Progress, Scorer};
-use harness_model::{Lora, Model};
+use harness_model::{DeviceName, Lora, Model};
 use harness_report::{
     EvalRun, ModelFacts, ScoredTask, eval_table, prepare_output, write_eval_files,
 };
@@ -57,7 +57,7 @@ pub(crate) struct Eval {
     #[arg(long, short = 'b', value_name = "N", default_value = "auto")]
     batch_size: String,
     /// Where to compute
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu")]
     device: String,
     #[command(flatten)]
     tasks_and_data: TaskOptions,
@@ -78,7 +78,8 @@ impl Eval {
             ..RequestOptions::default()
         };
         self.batch_sequences()?;
-        let device = device(&self.device)?;
+        let device_name = device(&self.device)?;
+        let device = device_name.open()?;
         let source = self.model_source()?;
         // Everything that can be wrong with the request is looked at before the model's weights are.
         let data = self.tasks_and_data.source()?;
@@ -101,7 +102,7 @@ impl Eval {
             let lora = Lora::read(adapter, &model.spec, &device)?;
             model.weights = model.weights.with_adapters(&lora)?;
         }
-        let facts = facts(&model, &source, self.peft.clone());
+        let facts = facts(&model, &source, self.peft.clone(), device_name);
         let run = self.score(&model, facts, &tasks, &options, &mut terminal)?;
         let mut text = eval_table(&run);
         if let Some(output) = &self.output_path {
@@ -225,12 +226,18 @@ fn score_task(
     })
 }
 
-fn facts(model: &Model, source: &ModelSource, adapter: Option<PathBuf>) -> ModelFacts {
+fn facts(
+    model: &Model,
+    source: &ModelSource,
+    adapter: Option<PathBuf>,
+    device: DeviceName,
+) -> ModelFacts {
     let special = |id: Option<u32>| id.and_then(|id| Some((model.tokenizer.token(id)?, id)));
     ModelFacts {
         directory: source.name().to_owned(),
         revision: source.revision().map(str::to_owned),
         adapter,
+        device: device.to_string(),
         parameters: model.spec.parameters(),
         max_length: model.spec.max_positions,
         bos: special(model.tokenizer.bos()),
