@@ -14,6 +14,7 @@ mod gradient_buffers;
 mod layer_norm;
 mod linear;
 mod matrix;
+mod normaliser;
 mod portable;
 mod rms_norm;
 mod rotary;

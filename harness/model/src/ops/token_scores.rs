@@ -15,8 +15,9 @@ use super::linear::add_rows;
 use super::matrix::{
     CpuValues, contiguous, contiguous_matrix, matrix, matrix_mut, product, product_into,
 };
+use super::normaliser::Normaliser;
 use super::portable;
-use super::vector::{exp, max, sum_of, tanh, wide};
+use super::vector::{exp, tanh, wide};
 
 /// Logits held at a time: 2 Mi values, 8 MiB, about what stays near the cores.
 const LOGITS_PER_PIECE: usize = 2 << 20;
@@ -138,59 +139,6 @@ impl Head<'_> {
             });
         });
         all
-    }
-}
-
-/// What is known of a row's distribution after some of the vocabulary: sums of exponentials are kept relative to the largest.
-#[derive(Clone, Copy)]
-struct Normaliser {
-    largest: f32,
-    /// Σ exp(logit − largest).
-    sum: f32,
-    /// The first token with the largest logit.
-    best: usize,
-    /// The target's logit.
-    own: f32,
-}
-
-impl Default for Normaliser {
-    fn default() -> Self {
-        Self {
-            largest: f32::NEG_INFINITY,
-            sum: 0.0,
-            best: usize::MAX,
-            own: f32::NAN,
-        }
-    }
-}
-
-impl Normaliser {
-    #[inline(always)]
-    #[allow(
-        clippy::inline_always,
-        reason = "must be inlined into the target-feature version of its caller"
-    )]
-    fn add(&mut self, logits: &[f32], tokens: &Range<usize>, target: usize) {
-        let largest = max(logits);
-        if largest > self.largest {
-            let at = logits.iter().position(|&logit| logit >= largest);
-            self.best = tokens.start + at.unwrap_or_default();
-            self.sum *= exp(self.largest - largest);
-            self.largest = largest;
-        }
-        self.sum += sum_of(logits, |x| exp(x - self.largest));
-        if tokens.contains(&target) {
-            self.own = logits[target - tokens.start];
-        }
-    }
-
-    /// Natural logarithm of Σ exp(logits).
-    fn log_sum_exp(&self) -> f32 {
-        self.largest + self.sum.ln()
-    }
-
-    fn logprob(&self) -> f32 {
-        self.own - self.log_sum_exp()
     }
 }
 
