@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use candle_core::Device;
 use clap::Args;
 use harness_bench::TextPair;
 use harness_bench::unlearn::WorkerCommand;
 use harness_data::DataSource;
+use harness_model::DeviceName;
 use harness_task::{Limit, Task, TaskLibrary};
 
 use crate::dataset_hub::DatasetHub;
@@ -85,11 +85,9 @@ pub(crate) fn limit(number: Option<f64>) -> Result<Option<Limit>> {
 }
 
 /// Reads `--device`.
-pub(crate) fn device(name: &str) -> Result<Device> {
-    match name {
-        "cpu" => Ok(Device::Cpu),
-        other => Err(Refused(format!("--device {other}: this build computes on cpu only")).into()),
-    }
+pub(crate) fn device(name: &str) -> Result<DeviceName> {
+    let read = name.parse::<DeviceName>();
+    read.map_err(|error| Refused(format!("--{error}")).into())
 }
 
 /// This very program, run as the child that holds a method.

@@ -93,6 +93,7 @@ impl<'a> Generator<'a> {
         let mut waiting = VecDeque::from(waiting);
         let mut done = Generated::default();
         while !(waiting.is_empty() && self.active.is_empty()) {
+            self.forget_the_finished()?;
             let batch = self.next_batch(&mut waiting);
             done.rows += batch.len();
             done.tokens += self.active.len();
@@ -107,7 +108,6 @@ impl<'a> Generator<'a> {
 
     /// The last token of every text, and the prompts of new ones as far as there is room.
     fn next_batch(&mut self, waiting: &mut VecDeque<(usize, Prompt)>) -> PackedBatch {
-        self.forget_the_finished();
         let mut batch = PackedBatch::continuing(self.cache.rows());
         for sequence in &mut self.active {
             let last = &sequence.tokens[sequence.path.len()..];
@@ -194,14 +194,14 @@ impl<'a> Generator<'a> {
     }
 
     /// Frees the rows that no text needs, once they are most of the cache.
-    fn forget_the_finished(&mut self) {
+    fn forget_the_finished(&mut self) -> Result<()> {
         let mut live = vec![false; self.cache.rows()];
         for sequence in &self.active {
             sequence.path.iter().for_each(|&row| live[row] = true);
         }
         let kept = live.iter().filter(|&&is_live| is_live).count();
         if 2 * kept >= self.cache.rows() {
-            return;
+            return Ok(());
         }
         let mut numbers = vec![0; live.len()];
         let mut ranges: Vec<Range<usize>> = Vec::new();
@@ -213,12 +213,13 @@ impl<'a> Generator<'a> {
                 _ => ranges.push(row..row + 1),
             }
         }
-        self.cache.retain(&ranges);
+        self.cache.retain(&ranges)?;
         for sequence in &mut self.active {
             sequence
                 .path
                 .iter_mut()
                 .for_each(|row| *row = numbers[*row]);
         }
+        Ok(())
     }
 }

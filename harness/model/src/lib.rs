@@ -8,6 +8,7 @@ pub mod train;
 
 mod compression;
 mod decoder;
+mod device;
 mod directory;
 mod error;
 mod families;
@@ -23,6 +24,7 @@ mod weights;
 
 pub use compression::FrozenPrecision;
 pub use decoder::{Decoder, KeyValueCache};
+pub use device::DeviceName;
 pub use directory::{Model, ModelDescription, write_model_files};
 pub use error::{ModelError, Result};
 pub use families::read_spec;

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor, Var};
+use harness_model::ops::portably;
 use harness_model::train::GradientSet;
 use harness_model::{
     Decoder, KeyValueCache, Model, ModelError, PackedBatch, read_spec, write_model_files,
@@ -244,7 +245,8 @@ fn worst_gradient(golden: &Golden, decoder: &Decoder, variables: &BTreeMap<Strin
         let gradient = gradients
             .get(name)
             .unwrap_or_else(|| panic!("{name} has no gradient"));
-        let gradient = Tensor::from_slice(gradient, variable.shape(), &Device::Cpu).unwrap();
+        let gradient = gradient.values().unwrap();
+        let gradient = Tensor::from_slice(&gradient, variable.shape(), &Device::Cpu).unwrap();
         let squares = gradient.sqr().unwrap().sum_all().unwrap();
         let norm = f64::from(squares.to_scalar::<f32>().unwrap()).sqrt();
         let recorded = golden.recorded_name(name);
@@ -301,6 +303,12 @@ fn greedy_generation() {
             new = vec![got];
         }
     }
+}
+
+#[test]
+fn operations_composed_for_other_devices() {
+    portably(|| [logits_and_hidden_states as fn(), gradients].map(|test| test()));
+    portably(|| [log_probabilities as fn(), greedy_generation].map(|test| test()));
 }
 
 #[test]

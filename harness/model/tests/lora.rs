@@ -9,7 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor, Var};
-use harness_model::train::{AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _};
+use harness_model::ops::portably;
+use harness_model::train::{
+    AdamW, AdamWOptions, AnswerBatch, Gradient, GradientSet, Optimizer as _,
+};
 use harness_model::{Decoder, DecoderSpec, FrozenPrecision, Lora, LoraConfig, Weights};
 
 mod fixture;
@@ -59,8 +62,9 @@ fn a_merged_model_computes_what_the_adapted_one_does() {
 fn gradients(variables: &BTreeMap<String, Var>, loss: &Tensor) -> BTreeMap<String, Tensor> {
     let mut gradients = GradientSet::new(variables);
     gradients.add_backward(loss).unwrap();
-    let tensor = |(name, values): (&str, &[f32])| {
-        let tensor = Tensor::from_slice(values, variables[name].shape(), &Device::Cpu);
+    let tensor = |(name, gradient): (&str, Gradient)| {
+        let values = gradient.values().unwrap();
+        let tensor = Tensor::from_slice(&values, variables[name].shape(), &Device::Cpu);
         (name.to_owned(), tensor.unwrap())
     };
     gradients.iter().map(tensor).collect()
@@ -347,4 +351,15 @@ fn a_model_in_8_bits_teaches_an_adapter_and_is_itself_not_to_be_changed() {
     ] {
         assert!(refusal.to_string().contains("compressed"), "{refusal}");
     }
+}
+
+#[test]
+fn all_of_this_holds_for_composed_operations() {
+    portably(|| {
+        a_merged_model_computes_what_the_adapted_one_does();
+        adapters_get_the_gradients_that_the_merged_weights_imply();
+        frozen_projections_get_no_gradient();
+        training_an_adapter_lowers_the_loss_and_leaves_the_model_alone();
+        a_compressed_model_computes_and_teaches_what_the_rounded_one_does();
+    });
 }

@@ -9,15 +9,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
-use harness_model::train::{
-    AdamW, AdamWOptions, AnswerBatch, DecayGroup, GradientSet, Optimizer, Sgd, TokenizedPair,
-};
+use harness_model::ops::portably;
+use harness_model::train::{AdamW, AdamWOptions, DecayGroup, GradientSet, Optimizer, Sgd};
 use harness_model::{Decoder, DecoderSpec, ModelError, PackedBatch, Weights, read_spec};
 use serde_json::Value;
 
 mod fixture;
 
-use fixture::{deviation as tensor_deviation, pairs, shared, tiny_llama};
+use fixture::shared;
 
 /// One recorded start model with its batches and numbers.
 struct Recorded {
@@ -211,207 +210,7 @@ fn ten_steps_follow_torch() {
     }
 }
 
-/// A tiny model in training.
-struct Tiny {
-    decoder: Decoder,
-    variables: BTreeMap<String, Var>,
-}
-
-impl Tiny {
-    fn new() -> Self {
-        let (spec, weights) = tiny_llama();
-        let (weights, variables) = weights.trainable().unwrap();
-        let decoder = Decoder::new(spec, &weights).unwrap();
-        Self { decoder, variables }
-    }
-
-    /// Gradients of the mean negative log-likelihood of the answers' tokens.
-    fn gradients(&self, pairs: &[TokenizedPair]) -> GradientSet {
-        let mut gradients = GradientSet::new(&self.variables);
-        gradients.add_backward(&self.loss(pairs)).unwrap();
-        gradients
-    }
-
-    fn loss(&self, pairs: &[TokenizedPair]) -> Tensor {
-        let logprobs = AnswerBatch::new(pairs).logprobs(&self.decoder).unwrap();
-        logprobs.mean_all().unwrap().neg().unwrap()
-    }
-
-    /// Everything the weights hold, in bits.
-    fn bits(&self) -> Vec<u32> {
-        let bits =
-            |variable: &Var| -> Vec<f32> { variable.flatten_all().unwrap().to_vec1().unwrap() };
-        self.variables
-            .values()
-            .flat_map(bits)
-            .map(f32::to_bits)
-            .collect()
-    }
-}
-
-/// Largest difference relative to the largest value wanted.
-fn slice_deviation(got: &[f32], want: &[f32]) -> f64 {
-    let tensor = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap();
-    tensor_deviation(&tensor(got), &tensor(want))
-}
-
-fn tokens(pairs: &[TokenizedPair]) -> f64 {
-    pairs.iter().map(|pair| pair.answer.len()).sum::<usize>() as f64
-}
-
 #[test]
-fn gradients_of_parts_weighted_by_their_tokens_are_those_of_the_whole() {
-    let (tiny, pairs) = (Tiny::new(), pairs());
-    let mut sum = GradientSet::new(&tiny.variables);
-    for part in pairs.chunks(1) {
-        let share = tokens(part) / tokens(&pairs);
-        sum.add_backward(&tiny.loss(part).affine(share, 0.0).unwrap())
-            .unwrap();
-    }
-    let whole = tiny.gradients(&pairs);
-    assert_eq!(sum.iter().count(), tiny.variables.len());
-    for (name, gradient) in whole.iter() {
-        let worst = slice_deviation(sum.get(name).unwrap(), gradient);
-        assert!(worst < 1e-5, "{name}: {worst}");
-    }
-    let unweighted = tiny.gradients(&pairs[..1]);
-    let name = "model.norm.weight";
-    let worst = slice_deviation(unweighted.get(name).unwrap(), whole.get(name).unwrap());
-    assert!(
-        worst > 0.1,
-        "one part alone must not pass for the whole: {worst}"
-    );
-}
-
-#[test]
-fn clipping_scales_all_gradients_alike() {
-    let mut gradients = Tiny::new().gradients(&pairs());
-    let squares: f64 = gradients
-        .iter()
-        .flat_map(|(_, gradient)| gradient)
-        .map(|&x| f64::from(x).powi(2))
-        .sum();
-    let before = gradients.clone();
-    let reported = gradients.clip(0.25).unwrap();
-    assert!(
-        (reported - squares.sqrt()).abs() < 1e-5 * reported,
-        "{reported}"
-    );
-    assert!((gradients.norm().unwrap() - 0.25).abs() < 1e-5);
-    for (name, gradient) in before.iter() {
-        let want: Vec<f32> = gradient
-            .iter()
-            .map(|&x| (f64::from(x) * 0.25 / reported) as f32)
-            .collect();
-        let worst = slice_deviation(gradients.get(name).unwrap(), &want);
-        assert!(worst < 1e-5, "{name}: {worst}");
-    }
-    let kept = gradients.clone();
-    gradients.clip(1.0).unwrap();
-    let norms = [&gradients, &kept].map(|set| set.norm().unwrap().to_bits());
-    assert_eq!(norms[0], norms[1]);
-}
-
-#[test]
-fn optimisers_clip_as_a_gradient_set_does() {
-    for name in ["sgd", "adamw"] {
-        let step = |max_norm: Option<f64>, clip_first: bool| {
-            let tiny = Tiny::new();
-            let mut gradients = tiny.gradients(&pairs());
-            if clip_first {
-                gradients.clip(0.01).unwrap();
-            }
-            let options = AdamWOptions {
-                epsilon: 1e-2,
-                max_gradient_norm: max_norm,
-                ..AdamWOptions::default()
-            };
-            let variables = tiny.variables.clone();
-            let mut optimizer: Box<dyn Optimizer> = match name {
-                "sgd" => Box::new(Sgd::new(variables, max_norm)),
-                _ => Box::new(AdamW::new(variables, options)),
-            };
-            optimizer.step(&gradients, 0.1).unwrap();
-            tiny.variables["model.norm.weight"]
-                .as_tensor()
-                .copy()
-                .unwrap()
-        };
-        let (inside, before, unclipped) =
-            (step(Some(0.01), false), step(None, true), step(None, false));
-        assert!(tensor_deviation(&inside, &before) < 1e-6, "{name}");
-        assert!(tensor_deviation(&inside, &unclipped) > 1e-5, "{name}");
-    }
-}
-
-#[test]
-fn training_twice_gives_the_same_bits() {
-    let train = || {
-        let tiny = Tiny::new();
-        let mut optimizer = AdamW::new(tiny.variables.clone(), AdamWOptions::default());
-        for _ in 0..3 {
-            optimizer.step(&tiny.gradients(&pairs()), 1e-2).unwrap();
-        }
-        tiny.bits()
-    };
-    assert_eq!(train(), train());
-}
-
-#[test]
-fn only_the_decay_group_decays() {
-    for (decayed, vectors_decay) in [(DecayGroup::Matrices, false), (DecayGroup::All, true)] {
-        let tiny = Tiny::new();
-        let options = AdamWOptions {
-            decayed,
-            weight_decay: 0.5,
-            ..AdamWOptions::default()
-        };
-        let mut optimizer = AdamW::new(tiny.variables.clone(), options);
-        // Without gradients nothing may move, so they are zero.
-        let mut zero = tiny.gradients(&pairs());
-        zero.scale(0.0);
-        let before: BTreeMap<&String, f64> = tiny
-            .variables
-            .iter()
-            .map(|(name, v)| (name, norm(v)))
-            .collect();
-        optimizer.step(&zero, 0.1).unwrap();
-        for (name, variable) in &tiny.variables {
-            let shrinks = variable.rank() == 2 || vectors_decay;
-            let want = if shrinks { 0.95 } else { 1.0 };
-            let ratio = norm(variable) / before[name];
-            assert!((ratio - want).abs() < 1e-5, "{decayed:?} {name}: {ratio}");
-        }
-    }
-}
-
-#[test]
-fn gradients_that_are_not_finite_change_nothing_and_are_named() {
-    let tiny = Tiny::new();
-    let before = tiny.bits();
-    let mut gradients = tiny.gradients(&pairs());
-    gradients.scale(f64::INFINITY);
-    let mut optimizer = AdamW::new(tiny.variables.clone(), AdamWOptions::default());
-    let error = optimizer.step(&gradients, 0.1).unwrap_err().to_string();
-    assert!(error.contains("model.embed_tokens.weight"), "{error}");
-    assert_eq!(tiny.bits(), before);
-}
-
-#[test]
-fn checkpointed_activations_give_the_same_gradients() {
-    let (tiny, pairs) = (Tiny::new(), pairs());
-    let want = tiny.gradients(&pairs);
-    let decoder = tiny.decoder.clone().with_activation_checkpoints().unwrap();
-    let checkpointed = Tiny { decoder, ..tiny };
-    let loss = checkpointed.loss(&pairs);
-    let losses = [&loss, &Tiny::new().loss(&pairs)].map(|loss| value(loss).to_bits());
-    assert_eq!(losses[0], losses[1]);
-    let got = checkpointed.gradients(&pairs);
-    assert_eq!(got.iter().count(), checkpointed.variables.len());
-    for (name, gradient) in want.iter() {
-        let worst = slice_deviation(got.get(name).unwrap(), gradient);
-        assert!(worst < 1e-6, "{name}: {worst}");
-    }
-    let error = loss.backward().unwrap_err().to_string();
-    assert!(error.contains("gradient set"), "{error}");
+fn optimisers_of_tensors_on_devices_follow_torch() {
+    portably(ten_steps_follow_torch);
 }

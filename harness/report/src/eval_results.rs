@@ -18,6 +18,8 @@ pub struct ModelFacts {
     pub revision: Option<String>,
     /// The adapter on it.
     pub adapter: Option<PathBuf>,
+    /// Where it computed: `cpu` or `cuda:N`.
+    pub device: String,
     /// Number of weights.
     pub parameters: usize,
     /// Longest input, in tokens.
@@ -234,7 +236,7 @@ fn run_config(run: &EvalRun) -> Value {
         "model_num_parameters": run.model.parameters,
         "model_dtype": "float32",
         "batch_size": run.batch_size,
-        "device": "cpu",
+        "device": run.model.device,
         "use_cache": run.use_cache,
         "limit": run.limit,
         "bootstrap_iters": 100_000,

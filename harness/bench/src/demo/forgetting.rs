@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use candle_core::Device;
-use harness_model::Model;
+use harness_model::{DeviceName, Model};
 
 use super::measure::fingerprint;
 use super::pipeline::{Demo, DemoMethod, remove};
@@ -80,6 +80,7 @@ impl Demo<'_> {
         };
         UnlearnJob {
             model: self.directory("original"),
+            device: DeviceName::Cpu,
             library: method.library.clone(),
             options: serde_json::json!({}),
             forget_task: FORGET.into(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use harness_host::MethodDescription;
+use harness_model::DeviceName;
 use harness_model::train::ScheduleKind;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ pub enum Job {
 pub struct UnlearnJob {
     /// Directory of the original model.
     pub model: PathBuf,
+    /// Where the model computes.
+    pub device: DeviceName,
     /// The method's library.
     pub library: PathBuf,
     /// The method's options, checked against its description.

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::Path;
 
-use candle_core::Device;
 use harness_host::LoadedMethod;
 use harness_model::{Model, write_model_files};
 
@@ -90,7 +89,7 @@ fn in_step(step: usize, error: &BenchError) -> String {
 fn prepare(job: &UnlearnJob) -> Result<Unlearning> {
     let method = LoadedMethod::open(&job.library)?;
     let instance = method.create(&job.options)?;
-    let model = Model::open(&job.model, &Device::Cpu)?;
+    let model = Model::open(&job.model, &job.device.open()?)?;
     Unlearning::new(job, model, instance, &|need| {
         method.description().needs(need)
     })

@@ -61,7 +61,7 @@ pub(crate) struct Relearn {
     #[arg(long, value_name = "DIR")]
     output_path: Option<PathBuf>,
     /// Where to compute
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu")]
     device: String,
     #[command(flatten)]
     tasks_and_data: TaskOptions,
@@ -73,7 +73,7 @@ const EXAMPLES: &str = "Examples:
 
 impl Relearn {
     pub(crate) fn run(self) -> Result<()> {
-        let device = device(&self.device)?;
+        let device = device(&self.device)?.open()?;
         positive("--batch-size", self.batch_size as f64)?;
         positive("--max-steps", self.max_steps as f64)?;
         positive("--lr", self.lr)?;

@@ -78,7 +78,7 @@ pub(crate) struct Unlearn {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Where to compute
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu")]
     device: String,
     /// Folder with further method libraries (repeatable)
     #[arg(long, value_name = "DIR")]
@@ -154,6 +154,7 @@ impl Unlearn {
         Model::check(&model)?;
         Ok(UnlearnJob {
             model,
+            device: device(&self.device)?,
             library,
             options,
             forget_task: self.forget.clone(),

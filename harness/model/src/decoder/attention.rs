@@ -87,10 +87,10 @@ impl Attention {
         }
         let mixed = match &pass.cache {
             None => ops::attention(&query, &key, &value, &pass.blocks, self.rule)?,
-            Some(cache) => cache.extend(self.layer, &key, &value, |all| {
-                let width = key.dim(1)?;
-                ops::attention_over(&query, all, width, &pass.blocks, self.rule)
-            })?,
+            Some(cache) => {
+                let new = [&query, &key, &value];
+                cache.attention(self.layer, new, &pass.blocks, self.rule)?
+            }
         };
         self.output.forward(&mixed)
     }

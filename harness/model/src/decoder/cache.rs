@@ -1,11 +1,12 @@
 //! Keys and values of rows that were computed before, for sequences that go on. No gradients reach them.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Result, Tensor};
 
-use crate::ops;
+use crate::ops::{self, AttentionRule};
+use crate::packed::Block;
 
 /// Keys and values of all layers, one row a token, in the order in which the rows were computed.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,54 @@ pub struct KeyValueCache {
 struct LayerCache {
     keys: Vec<f32>,
     values: Vec<f32>,
+    /// Instead of both, where they are computed on another device than the CPU.
+    on_device: Option<[Tensor; 2]>,
+}
+
+impl LayerCache {
+    /// Attention of new rows over all rows, those included.
+    fn attention(
+        &mut self,
+        [query, key, value]: [&Tensor; 3],
+        blocks: &Arc<Vec<Block>>,
+        rule: AttentionRule,
+    ) -> Result<Tensor> {
+        if ops::is_portable(query) {
+            let [keys, values] = match self.on_device.take() {
+                Some([keys, values]) => [
+                    Tensor::cat(&[&keys, &key.detach()], 0)?,
+                    Tensor::cat(&[&values, &value.detach()], 0)?,
+                ],
+                None => [key.detach(), value.detach()],
+            };
+            let all = self.on_device.insert([keys, values]);
+            return ops::attention_of_tensors([query, &all[0], &all[1]], blocks, &rule);
+        }
+        ops::append(&mut self.keys, key)?;
+        ops::append(&mut self.values, value)?;
+        let all = [&self.keys[..], &self.values[..]];
+        ops::attention_over(query, all, key.dim(1)?, blocks, rule)
+    }
+
+    /// Keeps only `ranges` of `rows` rows.
+    fn retain(&mut self, rows: usize, ranges: &[Range<usize>]) -> Result<()> {
+        for values in [&mut self.keys, &mut self.values] {
+            let width = values.len() / rows;
+            let kept = ranges
+                .iter()
+                .flat_map(|range| &values[range.start * width..range.end * width]);
+            *values = kept.copied().collect();
+        }
+        let kept = ranges.iter().cloned().flatten().map(|row| row as u32);
+        let kept: Vec<u32> = kept.collect();
+        if kept.is_empty() {
+            self.on_device = None;
+        }
+        for tensor in self.on_device.iter_mut().flatten() {
+            *tensor = tensor.index_select(&Tensor::new(&kept[..], tensor.device())?, 0)?;
+        }
+        Ok(())
+    }
 }
 
 impl KeyValueCache {
@@ -28,20 +77,18 @@ impl KeyValueCache {
     }
 
     /// Keeps only these rows, numbered anew in the order given.
-    pub fn retain(&mut self, ranges: &[Range<usize>]) {
+    ///
+    /// # Errors
+    /// When a device fails.
+    pub fn retain(&mut self, ranges: &[Range<usize>]) -> crate::Result<()> {
         if self.rows == 0 {
-            return;
+            return Ok(());
         }
         for layer in &mut self.layers {
-            for values in [&mut layer.keys, &mut layer.values] {
-                let width = values.len() / self.rows;
-                let kept = ranges
-                    .iter()
-                    .flat_map(|range| &values[range.start * width..range.end * width]);
-                *values = kept.copied().collect();
-            }
+            layer.retain(self.rows, ranges)?;
         }
         self.rows = ranges.iter().map(Range::len).sum();
+        Ok(())
     }
 }
 
@@ -55,19 +102,16 @@ impl PassCache {
         Self(Mutex::new(cache))
     }
 
-    /// Appends the new rows' keys and values in layer `layer` and calls `attend` with all of them.
-    pub(super) fn extend<R>(
+    /// Adds the new rows' keys and values to layer `layer`; gives the attention of the new rows' queries over all rows.
+    pub(super) fn attention(
         &self,
         layer: usize,
-        key: &Tensor,
-        value: &Tensor,
-        attend: impl FnOnce([&[f32]; 2]) -> Result<R>,
-    ) -> Result<R> {
+        new: [&Tensor; 3],
+        blocks: &Arc<Vec<Block>>,
+        rule: AttentionRule,
+    ) -> Result<Tensor> {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let layer = &mut cache.layers[layer];
-        ops::append(&mut layer.keys, key)?;
-        ops::append(&mut layer.values, value)?;
-        attend([&layer.keys, &layer.values])
+        cache.layers[layer].attention(new, blocks, rule)
     }
 
     /// The cache with the rows that the pass has added.

@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, Var};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor, Var};
 
 use super::Pass;
 use super::layer::Layer;
-use crate::ops::{add_to_buffers, tensor_of};
+use crate::ops::{Precomputed, add_to_buffers};
 
 struct Checkpoint {
     layer: Layer,
     pass: Arc<Pass>,
+    output: Precomputed,
 }
 
 impl CustomOp1 for Checkpoint {
@@ -19,12 +20,12 @@ impl CustomOp1 for Checkpoint {
         "activation checkpoint"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = tensor_of(self.name(), x, layout)?;
-        // What the layer keeps for gradients ends with this function.
-        let y = self.layer.forward(&x, &self.pass)?;
-        let values = y.flatten_all()?.to_vec1::<f32>()?;
-        Ok((CpuStorage::F32(values), y.shape().clone()))
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.output.cpu()
+    }
+
+    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+        self.output.cuda()
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
@@ -39,8 +40,11 @@ impl CustomOp1 for Checkpoint {
 
 /// The output of `layer` for x [rows, width], of which only x is kept.
 pub(super) fn checkpointed(layer: &Layer, x: &Tensor, pass: &Arc<Pass>) -> Result<Tensor> {
+    // What the layer keeps for gradients ends with this line.
+    let output = Precomputed::new(&layer.forward(&x.detach(), pass)?)?;
     x.apply_op1(Checkpoint {
         layer: layer.clone(),
         pass: Arc::clone(pass),
+        output,
     })
 }

@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 
 use super::elementwise::{map, map2};
 use super::gated::gated_by;
+use super::portable;
 use super::vector::{exp, sigmoid, tanh};
 
 /// A nonlinearity.
@@ -25,8 +26,11 @@ impl Activation {
     /// The function applied to each element of x, f32.
     ///
     /// # Errors
-    /// When x is not contiguous f32 on the CPU.
+    /// When x is not contiguous f32.
     pub fn apply(self, x: &Tensor) -> Result<Tensor> {
+        if portable::is_portable(x) {
+            return portable::activate(self, x);
+        }
         match self {
             Self::Relu => x.apply_op1(Activate::<Relu>(PhantomData)),
             Self::Gelu => x.apply_op1(Activate::<Gelu>(PhantomData)),
@@ -38,8 +42,11 @@ impl Activation {
     /// `self(gate) · up`, elementwise (Shazeer 2020, "GLU Variants Improve Transformer"). Both f32 of one shape.
     ///
     /// # Errors
-    /// When shapes differ or a tensor is not contiguous f32 on the CPU.
+    /// When shapes differ or a tensor is not contiguous f32.
     pub fn gate(self, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+        if portable::is_portable(gate) {
+            return portable::activate(self, gate)? * up;
+        }
         match self {
             Self::Relu => gated_by::<Relu>(gate, up),
             Self::Gelu => gated_by::<Gelu>(gate, up),

@@ -8,6 +8,7 @@ use candle_core::quantized::QTensor;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
 use super::matrix::{CpuValues, contiguous_matrix, product};
+use super::portable;
 
 struct CompressedLinear {
     /// [outputs, inputs].
@@ -37,7 +38,7 @@ impl CustomOp1 for CompressedLinear {
 /// `x·weightᵀ (+ bias)`: x [rows, inputs] f32, weight [outputs, inputs] compressed, bias `[outputs]` f32 → [rows, outputs].
 ///
 /// # Errors
-/// When shapes do not fit or x is not contiguous f32 on the CPU.
+/// When shapes do not fit or x is not contiguous f32.
 pub(crate) fn compressed_linear(
     x: &Tensor,
     weight: &Arc<QTensor>,
@@ -47,8 +48,12 @@ pub(crate) fn compressed_linear(
         let (x, weight) = (x.shape(), weight.shape());
         bail!("compressed linear: input {x:?} does not fit weight {weight:?}");
     }
-    let weight = weight.clone();
-    let y = x.apply_op1(CompressedLinear { weight })?;
+    let y = if portable::is_portable(x) {
+        portable::compressed_linear(x, weight)?
+    } else {
+        let weight = weight.clone();
+        x.apply_op1(CompressedLinear { weight })?
+    };
     match bias {
         Some(bias) => y.broadcast_add(bias),
         None => Ok(y),

@@ -5,6 +5,7 @@ use faer::Accum;
 
 use super::gradient_buffers::weight_gradient;
 use super::matrix::{CpuValues, contiguous};
+use super::portable;
 
 struct Embedding {
     rows: Vec<u32>,
@@ -45,11 +46,14 @@ impl CustomOp1 for Embedding {
 /// Rows `rows` of `table` [vocabulary, width], f32 → [rows, width].
 ///
 /// # Errors
-/// When there is no such row, or the table is not contiguous f32 on the CPU.
+/// When there is no such row, or the table is not contiguous f32.
 pub fn embedding(table: &Tensor, rows: Vec<u32>) -> Result<Tensor> {
     let (vocabulary, _) = table.dims2()?;
     if let Some(row) = rows.iter().find(|&&row| row as usize >= vocabulary) {
         bail!("embedding: there is no row {row} in a table of {vocabulary}");
+    }
+    if portable::is_portable(table) {
+        return portable::embedding(table, rows);
     }
     table.apply_op1(Embedding { rows })
 }

@@ -3,12 +3,19 @@
 //! candle allocates, zeroes and adds a tensor for every gradient; for weights that is most of a small batch's time. A backward
 //! pass inside [`GradientBuffers::collect`] adds the gradients of the weights it names here instead, and returns none.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, TensorId, bail};
 use faer::Accum;
+use rayon::prelude::*;
+
+use super::portable::is_portable;
+use super::vector::wide;
+
+const ELEMENTS_PER_TASK: usize = 16 * 1024;
 
 thread_local! {
     /// Of the backward pass that runs on this thread; candle runs one on the thread that asks for it.
@@ -23,35 +30,97 @@ pub(crate) struct GradientBuffers {
     numbers: HashMap<TensorId, usize>,
 }
 
+/// A weight's gradient, where the weight is.
+#[derive(Clone, Copy, Debug)]
+pub enum Gradient<'a> {
+    /// On the CPU: all elements, in the weight's layout.
+    Values(&'a [f32]),
+    /// On another device: f32, of the weight's shape.
+    Tensor(&'a Tensor),
+}
+
+impl<'a> Gradient<'a> {
+    /// All elements, in the weight's layout; copied from a device where they are on one.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn values(self) -> Result<Cow<'a, [f32]>> {
+        Ok(match self {
+            Self::Values(values) => Cow::Borrowed(values),
+            Self::Tensor(tensor) => Cow::Owned(tensor.flatten_all()?.to_vec1()?),
+        })
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Buffer {
     weight: TensorId,
-    values: Vec<f32>,
-    /// Whether anything was added since the last clearing; if not, the values mean nothing.
-    is_set: bool,
+    sum: Sum,
+}
+
+/// What was added since the last clearing.
+#[derive(Clone, Debug)]
+enum Sum {
+    /// `is_set` says whether anything was; if not, the values mean nothing.
+    Values {
+        values: Vec<f32>,
+        is_set: bool,
+    },
+    Tensor(Option<Tensor>),
 }
 
 impl Buffer {
-    fn add(&mut self, write: impl FnOnce(&mut [f32], Accum)) {
-        let accumulate = if self.is_set {
-            Accum::Add
+    fn new(weight: &Tensor) -> Self {
+        let sum = if is_portable(weight) {
+            Sum::Tensor(None)
         } else {
-            Accum::Replace
+            Sum::Values {
+                values: vec![0.0; weight.elem_count()],
+                is_set: false,
+            }
         };
-        self.is_set = true;
-        write(&mut self.values, accumulate);
+        let weight = weight.id();
+        Self { weight, sum }
     }
+
+    fn gradient(&self) -> Option<Gradient<'_>> {
+        match &self.sum {
+            Sum::Values { values, is_set } => is_set.then_some(Gradient::Values(values)),
+            Sum::Tensor(sum) => sum.as_ref().map(Gradient::Tensor),
+        }
+    }
+
+    fn add(&mut self, gradient: &Tensor) -> Result<()> {
+        match &mut self.sum {
+            Sum::Values { values, is_set } => {
+                let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
+                add_to(values, is_set, |sum, accumulate| {
+                    add_all(sum, accumulate, &[gradient]);
+                });
+            }
+            Sum::Tensor(sum) => {
+                let whole = match sum.take() {
+                    Some(sum) => (sum + gradient)?,
+                    None => gradient.clone(),
+                };
+                // candle's gradients may hold on to the graph that they were computed with.
+                *sum = Some(whole.detach());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn add_to(values: &mut [f32], is_set: &mut bool, write: impl FnOnce(&mut [f32], Accum)) {
+    let accumulate = if *is_set { Accum::Add } else { Accum::Replace };
+    *is_set = true;
+    write(values, accumulate);
 }
 
 impl GradientBuffers {
     /// Empty buffers for `weights`.
     pub(crate) fn new<'a>(weights: impl Iterator<Item = &'a Tensor>) -> Self {
-        let buffer = |weight: &Tensor| Buffer {
-            weight: weight.id(),
-            values: vec![0.0; weight.elem_count()],
-            is_set: false,
-        };
-        let buffers: Vec<Buffer> = weights.map(buffer).collect();
+        let buffers: Vec<Buffer> = weights.map(Buffer::new).collect();
         let numbers = buffers.iter().enumerate();
         Self {
             numbers: numbers.map(|(i, buffer)| (buffer.weight, i)).collect(),
@@ -67,22 +136,32 @@ impl GradientBuffers {
         result
     }
 
-    /// The gradient of `weight`, in its layout, if there is one.
-    pub(crate) fn get(&self, weight: &Tensor) -> Option<&[f32]> {
-        let buffer = &self.buffers[*self.numbers.get(&weight.id())?];
-        buffer.is_set.then_some(&buffer.values)
+    /// The gradient of `weight`, if there is one.
+    pub(crate) fn get(&self, weight: &Tensor) -> Option<Gradient<'_>> {
+        self.buffers[*self.numbers.get(&weight.id())?].gradient()
     }
 
-    /// All gradients there are, in the order of the weights, to be changed.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
-        let set = self.buffers.iter_mut().filter(|buffer| buffer.is_set);
-        set.map(|buffer| &mut buffer.values[..])
+    /// Multiplies all gradients there are by `factor`.
+    pub(crate) fn scale(&mut self, factor: f32) -> Result<()> {
+        for buffer in &mut self.buffers {
+            match &mut buffer.sum {
+                Sum::Values { values, is_set } if *is_set => values
+                    .par_chunks_mut(ELEMENTS_PER_TASK)
+                    .for_each(|chunk| wide(|| chunk.iter_mut().for_each(|x| *x *= factor))),
+                Sum::Tensor(Some(sum)) => *sum = sum.affine(f64::from(factor), 0.0)?,
+                Sum::Values { .. } | Sum::Tensor(None) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Forgets all gradients and keeps the memory.
     pub(crate) fn clear(&mut self) {
         for buffer in &mut self.buffers {
-            buffer.is_set = false;
+            match &mut buffer.sum {
+                Sum::Values { is_set, .. } => *is_set = false,
+                Sum::Tensor(sum) => *sum = None,
+            }
         }
     }
 
@@ -102,8 +181,7 @@ pub(crate) fn add_to_buffers(gradients: &GradStore) -> Result<()> {
         };
         for buffer in &mut buffers.buffers {
             if let Some(gradient) = gradients.get_id(buffer.weight) {
-                let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
-                buffer.add(|sum, accumulate| add_all(sum, accumulate, &[gradient]));
+                buffer.add(gradient)?;
             }
         }
         Ok(())
@@ -120,8 +198,9 @@ pub(super) fn weight_gradient(
         return Ok(None);
     }
     COLLECTING.with_borrow_mut(|collecting| {
-        if let Some(buffer) = collecting.as_mut().and_then(|buffers| buffers.of(weight)) {
-            buffer.add(write);
+        let buffer = collecting.as_mut().and_then(|buffers| buffers.of(weight));
+        if let Some(Sum::Values { values, is_set }) = buffer.map(|buffer| &mut buffer.sum) {
+            add_to(values, is_set, write);
             return Ok(None);
         }
         let mut values = vec![0f32; weight.elem_count()];

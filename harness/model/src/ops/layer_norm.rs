@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::gradient_buffers::{add_all, weight_gradient};
 use super::matrix::{CpuValues, contiguous};
+use super::portable;
 use super::vector::{dot, sum_of, wide};
 
 /// Rows a thread takes at a time, and the granularity of the weight gradient's partial sums.
@@ -139,7 +140,7 @@ impl CustomOp3 for LayerNorm {
 /// `(x − mean) / sqrt(variance + epsilon) · weight + bias` over the last dimension: x [rows, width], weight and bias `[width]`, f32.
 ///
 /// # Errors
-/// When the widths differ or a tensor is not contiguous f32 on the CPU.
+/// When the widths differ or a tensor is not contiguous f32.
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f64) -> Result<Tensor> {
     let (_, width) = x.dims2()?;
     if weight.dims1()? != width || bias.dims1()? != width {
@@ -149,6 +150,9 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f64) -> R
             bias.shape(),
             x.shape()
         );
+    }
+    if portable::is_portable(x) {
+        return portable::layer_norm(x, weight, bias, epsilon);
     }
     x.apply_op3(
         weight,

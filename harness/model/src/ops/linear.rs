@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::gradient_buffers::weight_gradient;
 use super::matrix::{CpuValues, contiguous, contiguous_matrix, matrix_mut, product, product_into};
+use super::portable;
 use super::vector::wide;
 
 /// How the weight is stored.
@@ -147,7 +148,7 @@ pub(super) fn add_rows(sum: &mut [f32], accumulate: Accum, rows: &[f32]) {
 /// `x·weightᵀ (+ bias)`: x [rows, inputs], weight [outputs, inputs], bias `[outputs]`, all f32 → [rows, outputs].
 ///
 /// # Errors
-/// When shapes do not fit or a tensor is not contiguous f32 on the CPU.
+/// When shapes do not fit or a tensor is not contiguous f32.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     apply(x, weight, bias, Orientation::OutputsInputs)
 }
@@ -178,6 +179,13 @@ fn apply(
             x.shape(),
             weight.shape()
         );
+    }
+    if portable::is_portable(x) {
+        let weight = match orientation {
+            Orientation::OutputsInputs => &weight.t()?,
+            Orientation::InputsOutputs => weight,
+        };
+        return portable::linear(x, weight, bias);
     }
     match bias {
         Some(bias) => x.apply_op3(weight, bias, Linear(orientation)),

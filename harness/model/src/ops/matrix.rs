@@ -2,7 +2,7 @@
 //!
 //! The products of a piece of work are faer's; how work is cut into pieces is decided here, by shape alone.
 
-use candle_core::{CpuStorage, Device, Layout, Result, Storage, StorageRef, Tensor, bail};
+use candle_core::{CpuStorage, Layout, Result, Storage, StorageRef, Tensor, bail};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
@@ -122,12 +122,6 @@ impl<'a> CpuValues<'a> {
             _ => bail!("{}: CPU tensors only", self.op),
         }
     }
-}
-
-/// A copy of a contiguous f32 argument of the operation `op`, as a tensor of its own.
-pub(crate) fn tensor_of(op: &str, storage: &CpuStorage, layout: &Layout) -> Result<Tensor> {
-    let values = contiguous(op, storage, layout)?;
-    Tensor::from_slice(values, layout.shape(), &Device::Cpu)
 }
 
 /// Appends the elements of a contiguous f32 tensor on the CPU to `values`.

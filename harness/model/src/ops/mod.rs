@@ -1,7 +1,8 @@
 //! Fused operations with exact backward passes: what candle lacks, or has only without gradients.
 //!
-//! Every operation here is differentiable with respect to all of its floating-point arguments, works on f32 tensors
-//! on the CPU, and refuses other devices and dtypes by name instead of falling back silently.
+//! Every operation here is differentiable with respect to all of its floating-point arguments, works on f32 tensors, and
+//! refuses other dtypes by name instead of falling back silently. It is fused on the CPU; on other devices it is composed
+//! of candle's own operations (`portable/`).
 
 mod activation;
 mod attention;
@@ -13,10 +14,11 @@ mod gradient_buffers;
 mod layer_norm;
 mod linear;
 mod matrix;
+mod normaliser;
+mod portable;
 mod rms_norm;
 mod rotary;
 mod sum;
-mod token_head;
 mod token_scores;
 mod vector;
 
@@ -25,10 +27,14 @@ pub(crate) use attention::attention_over;
 pub use attention::{AttentionRule, attention};
 pub(crate) use compressed_linear::compressed_linear;
 pub use embedding::embedding;
+pub use gradient_buffers::Gradient;
 pub(crate) use gradient_buffers::{GradientBuffers, add_to_buffers};
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_inputs_first};
-pub(crate) use matrix::{append, tensor_of};
+pub(crate) use matrix::append;
+#[doc(hidden)]
+pub use portable::portably;
+pub(crate) use portable::{Precomputed, attention as attention_of_tensors, is_portable};
 pub use rms_norm::rms_norm;
 pub use rotary::{RotaryTable, rotary};
 pub use sum::sum;

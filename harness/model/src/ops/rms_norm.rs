@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::gradient_buffers::{add_all, weight_gradient};
 use super::matrix::{CpuValues, contiguous};
+use super::portable;
 use super::vector::{dot, sum_of, wide};
 
 /// Rows a thread takes at a time, and the granularity of the weight gradient's partial sums.
@@ -117,7 +118,7 @@ impl CustomOp2 for RmsNorm {
 /// `x / sqrt(mean(x²) + epsilon) · weight` over the last dimension: x [rows, width], weight `[width]`, f32.
 ///
 /// # Errors
-/// When the widths differ or a tensor is not contiguous f32 on the CPU.
+/// When the widths differ or a tensor is not contiguous f32.
 pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
     let (_, width) = x.dims2()?;
     if weight.dims1()? != width {
@@ -126,6 +127,9 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
             weight.shape(),
             x.shape()
         );
+    }
+    if portable::is_portable(x) {
+        return portable::rms_norm(x, weight, epsilon);
     }
     x.apply_op2(
         weight,

@@ -2,12 +2,13 @@
 //!
 //! The leading dimensions of each head are turned, as many as the table has angles for; the others pass through.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::matrix::contiguous;
+use super::portable;
 
 const ROWS_PER_TASK: usize = 32;
 
@@ -19,6 +20,8 @@ pub struct RotaryTable {
     /// [rows, half], row-major.
     sines: Arc<Vec<f32>>,
     half: usize,
+    /// Cosines and sines on the device that asked for them.
+    on_device: Arc<OnceLock<[Tensor; 2]>>,
 }
 
 impl RotaryTable {
@@ -33,7 +36,20 @@ impl RotaryTable {
             cosines: Arc::new(angles().map(|angle| angle.cos() * magnitude).collect()),
             sines: Arc::new(angles().map(|angle| angle.sin() * magnitude).collect()),
             half,
+            on_device: Arc::default(),
         }
+    }
+
+    /// Cosines and sines [rows, half] on `device`, brought there once.
+    fn on(&self, device: &Device) -> Result<[Tensor; 2]> {
+        if let Some(tensors) = self.on_device.get()
+            && tensors[0].device().same_device(device)
+        {
+            return Ok(tensors.clone());
+        }
+        let tensor = |values: &[f32]| Tensor::from_slice(values, ((), self.half), device);
+        let tensors = [tensor(&self.cosines)?, tensor(&self.sines)?];
+        Ok(self.on_device.get_or_init(|| tensors).clone())
     }
 }
 
@@ -95,7 +111,7 @@ impl CustomOp1 for Rotary {
 /// Rotates every head of x `[rows, heads · head_dim]` (f32) by the angles of its row.
 ///
 /// # Errors
-/// When the row count or head size does not fit the table, or x is not contiguous f32 on the CPU.
+/// When the row count or head size does not fit the table, or x is not contiguous f32.
 pub fn rotary(x: &Tensor, table: &RotaryTable, head_dim: usize) -> Result<Tensor> {
     let (rows, width) = x.dims2()?;
     let fits = 2 * table.half <= head_dim && width.is_multiple_of(head_dim);
@@ -106,6 +122,9 @@ pub fn rotary(x: &Tensor, table: &RotaryTable, head_dim: usize) -> Result<Tensor
             table.cosines.len(),
             table.half
         );
+    }
+    if portable::is_portable(x) {
+        return portable::rotary(x, &table.on(x.device())?, head_dim);
     }
     x.apply_op1(Rotary {
         table: table.clone(),

@@ -3,6 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::elementwise::map2;
+use super::portable::is_portable;
 
 struct Sum;
 
@@ -37,10 +38,13 @@ impl CustomOp2 for Sum {
 /// a + b, f32, on the threads of the other operations (candle's own pool would spin beside them).
 ///
 /// # Errors
-/// When shapes differ or a tensor is not contiguous f32 on the CPU.
+/// When shapes differ or a tensor is not contiguous f32.
 pub fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if a.shape() != b.shape() {
         candle_core::bail!("sum: {:?} and {:?} differ", a.shape(), b.shape());
+    }
+    if is_portable(a) {
+        return a + b;
     }
     a.apply_op2(b, Sum)
 }

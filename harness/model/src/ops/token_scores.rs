@@ -7,13 +7,22 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
-use faer::Accum;
+use faer::{Accum, MatRef};
+use rayon::prelude::*;
 
 use super::gradient_buffers::{add_all, weight_gradient};
 use super::linear::add_rows;
-use super::matrix::{CpuValues, contiguous, contiguous_matrix, matrix, matrix_mut, product_into};
-use super::token_head::{Head, Normaliser};
-use super::vector::exp;
+use super::matrix::{
+    CpuValues, contiguous, contiguous_matrix, matrix, matrix_mut, product, product_into,
+};
+use super::normaliser::Normaliser;
+use super::portable;
+use super::vector::{exp, tanh, wide};
+
+/// Logits held at a time: 2 Mi values, 8 MiB, about what stays near the cores.
+const LOGITS_PER_PIECE: usize = 2 << 20;
+/// Fewer tokens than this make narrow matrix products.
+const MIN_TOKENS_PER_PIECE: usize = 1024;
 
 /// What the model thinks of one target token.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,6 +51,94 @@ impl TokenHead {
             Some(bias) => Ok(bias.clone()),
             None => Tensor::zeros(0, self.weight.dtype(), self.weight.device()),
         }
+    }
+}
+
+/// A view of hidden states [rows, width], head weights [vocabulary, width] and bias `[vocabulary]` or empty.
+#[derive(Clone, Copy)]
+struct Head<'a> {
+    hidden: MatRef<'a, f32>,
+    weight: MatRef<'a, f32>,
+    bias: &'a [f32],
+    soft_cap: Option<f32>,
+}
+
+/// Some rows' logits for some of the vocabulary.
+struct Piece {
+    rows: Range<usize>,
+    tokens: Range<usize>,
+    /// [rows, tokens], row-major.
+    logits: Vec<f32>,
+}
+
+impl Piece {
+    /// Each row's logits, with `of_rows` (one a row of the head), on all threads.
+    fn for_each_row<T: Send>(
+        &mut self,
+        of_rows: &mut [T],
+        each: impl Fn(&mut [f32], usize, &mut T) + Sync,
+    ) {
+        const ROWS_PER_TASK: usize = 8;
+        let (width, first) = (self.tokens.len(), self.rows.start);
+        let rows = self.logits.par_chunks_mut(width);
+        rows.zip(&mut of_rows[self.rows.clone()])
+            .enumerate()
+            .with_min_len(ROWS_PER_TASK)
+            .for_each(|(row, (logits, of_row))| wide(|| each(logits, first + row, of_row)));
+    }
+}
+
+impl Head<'_> {
+    /// All logits, a piece at a time: for a run of rows, one part of the vocabulary after the other.
+    fn for_each_piece(&self, mut each: impl FnMut(Piece)) {
+        let (rows, vocabulary) = (self.hidden.nrows(), self.weight.nrows());
+        let rows_per_piece = rows.min(LOGITS_PER_PIECE / MIN_TOKENS_PER_PIECE);
+        let tokens_per_piece = LOGITS_PER_PIECE / rows_per_piece.max(1);
+        for start in (0..rows).step_by(rows_per_piece.max(1)) {
+            let rows = start..(start + rows_per_piece).min(rows);
+            for start in (0..vocabulary).step_by(tokens_per_piece) {
+                let tokens = start..(start + tokens_per_piece).min(vocabulary);
+                each(Piece {
+                    logits: self.logits(&rows, &tokens),
+                    rows: rows.clone(),
+                    tokens,
+                });
+            }
+        }
+    }
+
+    fn logits(&self, rows: &Range<usize>, tokens: &Range<usize>) -> Vec<f32> {
+        let hidden = self.hidden.subrows(rows.start, rows.len());
+        let weight = self.weight.subrows(tokens.start, tokens.len());
+        let mut logits = product(hidden, weight.transpose());
+        if self.bias.is_empty() && self.soft_cap.is_none() {
+            return logits;
+        }
+        logits.par_chunks_mut(tokens.len()).for_each(|logits| {
+            wide(|| {
+                let biases = self.bias.get(tokens.clone()).unwrap_or_default();
+                let pairs = logits.iter_mut().zip(biases);
+                pairs.for_each(|(logit, bias)| *logit += bias);
+                if let Some(cap) = self.soft_cap {
+                    for logit in logits {
+                        *logit = cap * tanh(*logit / cap);
+                    }
+                }
+            });
+        });
+        logits
+    }
+
+    /// Normalisers and best tokens of all rows.
+    fn normalisers(&self, targets: &[u32]) -> Vec<Normaliser> {
+        let mut all = vec![Normaliser::default(); targets.len()];
+        self.for_each_piece(|mut piece| {
+            let tokens = piece.tokens.clone();
+            piece.for_each_row(&mut all, |logits, row, normaliser| {
+                normaliser.add(logits, &tokens, targets[row] as usize);
+            });
+        });
+        all
     }
 }
 
@@ -230,9 +327,12 @@ fn check(hidden: &Tensor, head: &TokenHead, targets: &[u32]) -> Result<()> {
 /// logarithm.
 ///
 /// # Errors
-/// When shapes do not fit, a target is outside the vocabulary, or a tensor is not contiguous f32 on the CPU.
+/// When shapes do not fit, a target is outside the vocabulary, or a tensor is not contiguous f32.
 pub fn token_logprobs(hidden: &Tensor, head: &TokenHead, targets: Vec<u32>) -> Result<Tensor> {
     check(hidden, head, &targets)?;
+    if portable::is_portable(hidden) {
+        return portable::token_logprobs(hidden, head, &targets);
+    }
     let op = TokenLogprobs {
         targets,
         soft_cap: head.soft_cap,
@@ -247,6 +347,9 @@ pub fn token_logprobs(hidden: &Tensor, head: &TokenHead, targets: Vec<u32>) -> R
 /// As [`token_logprobs`].
 pub fn token_scores(hidden: &Tensor, head: &TokenHead, targets: &[u32]) -> Result<Vec<TokenScore>> {
     check(hidden, head, targets)?;
+    if portable::is_portable(hidden) {
+        return portable::token_scores(hidden, head, targets);
+    }
     let bias = head.bias_or_empty()?;
     let [h, w, b] = [hidden, &head.weight, &bias].map(|t| CpuValues::of("token_scores", t));
     let head = Head {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::Var;
+use candle_core::{Tensor, Var};
 use rayon::prelude::*;
 
 use super::gradients::GradientSet;
 use super::optimizer::{ELEMENTS_PER_TASK, Optimizer, update_in_place};
-use crate::error::Result;
-use crate::ops::wide;
+use crate::error::{ModelError, Result};
+use crate::ops::{Gradient, is_portable, wide};
 
 /// Settings besides the learning rate, which the schedule gives.
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +49,26 @@ impl Default for AdamWOptions {
     }
 }
 
-/// Running means of a variable's gradients and of their squares.
-struct Moments {
-    mean: Vec<f32>,
-    square: Vec<f32>,
+/// Running means of a variable's gradients and of their squares, both zero before the first step.
+enum Moments {
+    Values {
+        mean: Vec<f32>,
+        square: Vec<f32>,
+    },
+    /// On the variable's device.
+    Tensors(Option<[Tensor; 2]>),
+}
+
+impl Moments {
+    fn new(variable: &Var) -> Self {
+        if is_portable(variable) {
+            return Self::Tensors(None);
+        }
+        Self::Values {
+            mean: vec![0.0; variable.elem_count()],
+            square: vec![0.0; variable.elem_count()],
+        }
+    }
 }
 
 /// The optimiser with its state for every variable.
@@ -67,11 +83,7 @@ pub struct AdamW {
 impl AdamW {
     /// An optimiser for `variables`, with zero moments.
     pub fn new(variables: BTreeMap<String, Var>, options: AdamWOptions) -> Self {
-        let zero = |variable: &Var| Moments {
-            mean: vec![0.0; variable.elem_count()],
-            square: vec![0.0; variable.elem_count()],
-        };
-        let moments = variables.values().map(zero).collect();
+        let moments = variables.values().map(Moments::new).collect();
         Self {
             variables,
             moments,
@@ -98,9 +110,20 @@ impl Optimizer for AdamW {
             };
             let decays = self.options.decayed == DecayGroup::All || variable.rank() >= 2;
             let rule = Rule::new(&self.options, self.steps, decays, scale, learning_rate);
-            update_in_place("adamw", variable, |weights| {
-                rule.apply(weights, gradient, moments);
-            })?;
+            match (gradient, moments) {
+                (Gradient::Values(gradient), Moments::Values { mean, square }) => {
+                    update_in_place("adamw", variable, |weights| {
+                        rule.apply(weights, gradient, mean, square);
+                    })?;
+                }
+                (Gradient::Tensor(gradient), Moments::Tensors(moments)) => {
+                    rule.apply_to_tensors(variable, gradient, moments)?;
+                }
+                _ => {
+                    let message = format!("gradient and moments of {name} are on two devices");
+                    return Err(ModelError::BadInput(message));
+                }
+            }
         }
         Ok(())
     }
@@ -138,12 +161,12 @@ impl Rule {
         }
     }
 
-    fn apply(&self, weights: &mut [f32], gradient: &[f32], moments: &mut Moments) {
+    fn apply(&self, weights: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
         let tasks = weights
             .par_chunks_mut(ELEMENTS_PER_TASK)
             .zip(gradient.par_chunks(ELEMENTS_PER_TASK))
-            .zip(moments.mean.par_chunks_mut(ELEMENTS_PER_TASK))
-            .zip(moments.square.par_chunks_mut(ELEMENTS_PER_TASK));
+            .zip(mean.par_chunks_mut(ELEMENTS_PER_TASK))
+            .zip(square.par_chunks_mut(ELEMENTS_PER_TASK));
         tasks.for_each(|(((weights, gradient), means), squares)| {
             wide(|| {
                 let elements = weights.iter_mut().zip(gradient).zip(means).zip(squares);
@@ -156,5 +179,27 @@ impl Rule {
                 }
             });
         });
+    }
+
+    fn apply_to_tensors(
+        &self,
+        variable: &Var,
+        gradient: &Tensor,
+        moments: &mut Option<[Tensor; 2]>,
+    ) -> candle_core::Result<()> {
+        let times = |tensor: &Tensor, factor: f32| tensor.affine(f64::from(factor), 0.0);
+        let gradient = times(gradient, self.gradient_scale)?;
+        let mut mean = times(&gradient, self.beta1_complement)?;
+        let mut square = times(&gradient.sqr()?, self.beta2_complement)?;
+        if let Some([old_mean, old_square]) = moments.take() {
+            mean = (mean + times(&old_mean, self.beta1)?)?;
+            square = (square + times(&old_square, self.beta2)?)?;
+        }
+        let [bias, epsilon] = [self.inverse_bias2, self.epsilon].map(f64::from);
+        let root = square.sqrt()?.affine(bias, epsilon)?;
+        let kept = times(&variable.detach(), self.keep)?;
+        variable.set(&(kept - (times(&mean, self.rate)? / root)?)?)?;
+        *moments = Some([mean, square]);
+        Ok(())
     }
 }

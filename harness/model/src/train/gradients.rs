@@ -6,7 +6,7 @@ use candle_core::{Tensor, Var};
 use rayon::prelude::*;
 
 use crate::error::{ModelError, Result};
-use crate::ops::{GradientBuffers, dot, wide};
+use crate::ops::{Gradient, GradientBuffers, dot, wide};
 
 /// Squares are summed in f32 within a task and in f64 over tasks.
 const ELEMENTS_PER_TASK: usize = 16 * 1024;
@@ -44,13 +44,11 @@ impl GradientSet {
     }
 
     /// Multiplies every gradient by `factor`.
-    pub fn scale(&mut self, factor: f64) {
-        let factor = factor as f32;
-        for gradient in self.buffers.iter_mut() {
-            gradient
-                .par_chunks_mut(ELEMENTS_PER_TASK)
-                .for_each(|chunk| wide(|| chunk.iter_mut().for_each(|x| *x *= factor)));
-        }
+    ///
+    /// # Errors
+    /// When a device fails.
+    pub fn scale(&mut self, factor: f64) -> Result<()> {
+        Ok(self.buffers.scale(factor as f32)?)
     }
 
     /// Joint L2 norm of all gradients; 0 of none.
@@ -58,14 +56,15 @@ impl GradientSet {
     /// # Errors
     /// When the norm is not finite.
     pub fn norm(&self) -> Result<f64> {
-        let squares = self.iter().map(|(_, gradient)| sum_of_squares(gradient));
-        let norm = squares.sum::<f64>().sqrt();
+        let squares: Vec<(&str, f64)> = self
+            .iter()
+            .map(|(name, gradient)| Ok((name, sum_of_squares(gradient)?)))
+            .collect::<Result<_>>()?;
+        let norm = squares.iter().map(|(_, square)| square).sum::<f64>().sqrt();
         if norm.is_finite() {
             return Ok(norm);
         }
-        let broken = self
-            .iter()
-            .find(|(_, gradient)| !sum_of_squares(gradient).is_finite());
+        let broken = squares.iter().find(|(_, square)| !square.is_finite());
         let place = broken.map_or(String::new(), |(name, _)| format!(", first at {name}"));
         Err(ModelError::Diverged(format!(
             "the gradient's norm is {norm}{place}; the weights were left as they are"
@@ -80,18 +79,18 @@ impl GradientSet {
         let norm = self.norm()?;
         let factor = clipping_factor(norm, max_norm);
         if factor < 1.0 {
-            self.scale(factor);
+            self.scale(factor)?;
         }
         Ok(norm)
     }
 
-    /// The gradient of the weight `name`, in the weight's layout.
-    pub fn get(&self, name: &str) -> Option<&[f32]> {
+    /// The gradient of the weight `name`.
+    pub fn get(&self, name: &str) -> Option<Gradient<'_>> {
         self.buffers.get(self.variables.get(name)?)
     }
 
     /// All gradients in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[f32])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Gradient<'_>)> {
         let variables = self.variables.iter();
         variables.filter_map(|(name, variable)| Some((name.as_str(), self.buffers.get(variable)?)))
     }
@@ -102,11 +101,16 @@ pub(super) fn clipping_factor(norm: f64, max_norm: f64) -> f64 {
     (max_norm / (norm + 1e-6)).min(1.0)
 }
 
-/// Σ x² in a fixed order, whatever the number of threads.
-fn sum_of_squares(gradient: &[f32]) -> f64 {
-    let parts: Vec<f64> = gradient
-        .par_chunks(ELEMENTS_PER_TASK)
-        .map(|chunk| f64::from(wide(|| dot(chunk, chunk))))
-        .collect();
-    parts.iter().sum()
+/// Σ x²; on the CPU in a fixed order, whatever the number of threads.
+fn sum_of_squares(gradient: Gradient) -> Result<f64> {
+    match gradient {
+        Gradient::Values(values) => {
+            let parts: Vec<f64> = values
+                .par_chunks(ELEMENTS_PER_TASK)
+                .map(|chunk| f64::from(wide(|| dot(chunk, chunk))))
+                .collect();
+            Ok(parts.iter().sum())
+        }
+        Gradient::Tensor(tensor) => Ok(f64::from(tensor.sqr()?.sum_all()?.to_scalar::<f32>()?)),
+    }
 }

@@ -7,6 +7,7 @@ mod optimizer;
 mod schedule;
 mod sgd;
 
+pub use crate::ops::Gradient;
 pub use adamw::{AdamW, AdamWOptions, DecayGroup};
 pub use answers::{AnswerBatch, TokenizedPair};
 pub use gradients::GradientSet;

@@ -22,7 +22,7 @@ pub trait Optimizer {
     /// Applies the rule to every variable with a gradient, taking each gradient times `gradient_scale`.
     ///
     /// # Errors
-    /// When a variable is not contiguous f32 on the CPU.
+    /// When a variable is not contiguous f32.
     fn update(
         &mut self,
         gradients: &GradientSet,

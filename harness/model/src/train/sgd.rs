@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::gradients::GradientSet;
 use super::optimizer::{ELEMENTS_PER_TASK, Optimizer, update_in_place};
 use crate::error::Result;
-use crate::ops::wide;
+use crate::ops::{Gradient, wide};
 
 /// The optimiser; its learning rate comes with every step.
 pub struct Sgd {
@@ -40,6 +40,14 @@ impl Optimizer for Sgd {
         for (name, variable) in &self.variables {
             let Some(gradient) = gradients.get(name) else {
                 continue;
+            };
+            let gradient = match gradient {
+                Gradient::Values(values) => values,
+                Gradient::Tensor(tensor) => {
+                    let change = tensor.affine(f64::from(rate), 0.0)?;
+                    variable.set(&(variable.as_tensor() - change)?)?;
+                    continue;
+                }
             };
             update_in_place("sgd", variable, |weights| {
                 let tasks = weights

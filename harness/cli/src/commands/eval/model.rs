@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use harness_model::{Lora, Model};
+use harness_model::{DeviceName, Lora, Model};
 use harness_report::ModelFacts;
 use serde_json::{Map, Value};
 
@@ -49,7 +49,7 @@ pub(super) struct ModelOptions {
     #[arg(long)]
     keep_quantized: bool,
     /// Where to compute
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu")]
     device: String,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct WantedModel {
     source: ModelSource,
     adapter: Option<PathBuf>,
     keep_quantized: bool,
-    device: candle_core::Device,
+    device: DeviceName,
 }
 
 impl ModelOptions {
@@ -94,9 +94,10 @@ impl WantedModel {
         } else {
             Model::open
         };
-        let mut model = open(&self.source.locate(terminal)?, &self.device)?;
+        let device = self.device.open()?;
+        let mut model = open(&self.source.locate(terminal)?, &device)?;
         if let Some(adapter) = &self.adapter {
-            let lora = Lora::read(adapter, &model.spec, &self.device)?;
+            let lora = Lora::read(adapter, &model.spec, &device)?;
             model.weights = model.weights.with_adapters(&lora)?;
         }
         Ok(model)
@@ -117,6 +118,7 @@ impl WantedModel {
             directory: self.source.name().to_owned(),
             revision: self.source.revision().map(str::to_owned),
             adapter: self.adapter.clone(),
+            device: self.device.to_string(),
             parameters: model.spec.parameters(),
             max_length: model.spec.max_positions,
             bos: special(model.tokenizer.bos()),

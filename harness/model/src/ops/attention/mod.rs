@@ -15,10 +15,11 @@ use faer::{Accum, MatMut, MatRef};
 use rayon::prelude::*;
 
 use super::matrix::{CpuValues, contiguous_matrix, matrix, matrix_mut, product_into};
+use super::portable;
 use super::vector::wide;
 use crate::packed::Block;
 use softmax::Softmax;
-use visible::Visible;
+pub(super) use visible::Visible;
 
 /// What attention computes besides its products.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -285,7 +286,7 @@ pub(crate) fn attention_over(
 /// (which cover the rows in order) → `[rows, heads · head_dim]`.
 ///
 /// # Errors
-/// When widths are no multiples of `head_dim`, heads are no multiple of key-value heads, or a tensor is not contiguous f32 on the CPU.
+/// When widths are no multiples of `head_dim`, heads are no multiple of key-value heads, or a tensor is not contiguous f32.
 pub fn attention(
     q: &Tensor,
     k: &Tensor,
@@ -311,6 +312,9 @@ pub fn attention(
             k.shape(),
             v.shape()
         );
+    }
+    if portable::is_portable(q) {
+        return portable::attention([q, k, v], blocks, &rule);
     }
     let attention = Attention {
         rule,

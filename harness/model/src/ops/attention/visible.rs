@@ -8,11 +8,11 @@ use crate::packed::Block;
 ///
 /// The ancestors and the block's own rows spell a sequence from its start, so the n-th key has position n and a query knows
 /// its position without being told.
-pub(super) struct Visible {
+pub(in crate::ops) struct Visible {
     /// Ranges of key rows that at least one query sees, in sequence order.
-    pub(super) ranges: Vec<Range<usize>>,
+    pub(in crate::ops) ranges: Vec<Range<usize>>,
     /// Number of keys in all ranges.
-    pub(super) keys: usize,
+    pub(in crate::ops) keys: usize,
     /// Keys that the window cuts off for every query.
     skipped: usize,
     /// Position of the first query.
@@ -21,7 +21,7 @@ pub(super) struct Visible {
 }
 
 impl Visible {
-    pub(super) fn new(block: &Block, window: Option<usize>) -> Self {
+    pub(in crate::ops) fn new(block: &Block, window: Option<usize>) -> Self {
         let start = block.ancestors.iter().map(Range::len).sum::<usize>();
         let window = window.unwrap_or(usize::MAX);
         let skipped = (start + 1).saturating_sub(window);
@@ -45,13 +45,13 @@ impl Visible {
     }
 
     /// The keys that query `query` of the block sees, counted over all ranges.
-    pub(super) fn keys_of(&self, query: usize) -> Range<usize> {
+    pub(in crate::ops) fn keys_of(&self, query: usize) -> Range<usize> {
         let end = self.start + query + 1;
         end.saturating_sub(self.window) - self.skipped..end - self.skipped
     }
 
     /// Each range with the columns that its keys have in a matrix [queries, keys].
-    pub(super) fn columns(&self) -> impl Iterator<Item = (&Range<usize>, Range<usize>)> {
+    pub(in crate::ops) fn columns(&self) -> impl Iterator<Item = (&Range<usize>, Range<usize>)> {
         let mut end = 0;
         self.ranges.iter().map(move |range| {
             end += range.len();
