@@ -150,7 +150,7 @@ fn attention_over_trees_with_windows_caps_and_groups() {
     let batch = tree();
     let blocks = Arc::new(batch.blocks().to_vec());
     for (heads, kv_heads) in [(1, 1), (6, 2), (4, 4)] {
-        for (window, soft_cap) in [(None, None), (Some(1), None), (Some(40), Some(0.7))] {
+        for (window, soft_cap) in [(None, None), (Some(2), None), (Some(40), Some(0.7))] {
             let rule = AttentionRule {
                 head_dim: 5,
                 scale: 0.4,
