@@ -12,13 +12,9 @@ fn results(world: &World, out: &str) -> Value {
 /// A world with a second choice task over four documents, and groups over both.
 fn world() -> World {
     let world = World::new();
-    let few: String = world
-        .read("tasks/rows.jsonl")
-        .lines()
-        .take(4)
-        .map(|row| format!("{row}\n"))
-        .collect();
-    world.write("tasks/few.jsonl", &few);
+    let rows = world.read("tasks/rows.jsonl");
+    let few: Vec<&str> = rows.lines().take(4).collect();
+    world.write("tasks/few.jsonl", &few.join("\n"));
     let task = world.read("tasks/choices.yaml");
     world.write(
         "tasks/few.yaml",

@@ -9,7 +9,7 @@ use harness_model::{DeviceName, Lora, Model};
 use harness_report::ModelFacts;
 use serde_json::{Map, Value};
 
-use super::pairs::{pairs, refuse_unknown};
+use super::pairs::{refuse_unknown, texts};
 use crate::exit::Refused;
 use crate::model_source::ModelSource;
 use crate::options::device;
@@ -64,7 +64,7 @@ pub(super) struct WantedModel {
 impl ModelOptions {
     /// What was asked for, so far as it can be judged without opening it.
     pub(super) fn wanted(&self) -> Result<WantedModel> {
-        let arguments = pairs("--model-args", &self.model_args)?;
+        let arguments = texts("--model-args", &self.model_args)?;
         let (source, adapter) = if self.model.as_os_str() == "hf" {
             from_arguments(&arguments)?
         } else if arguments.is_empty() {
@@ -132,7 +132,7 @@ fn from_arguments(given: &Map<String, Value>) -> Result<(ModelSource, Option<Pat
     refuse_unknown("--model-args", given, &KEYS)?;
     let text = |key: &str| match given.get(key) {
         None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::String(text)) => Some(text.clone()).filter(|text| text != "None"),
         Some(other) => Some(other.to_string()),
     };
     match text("dtype").as_deref() {

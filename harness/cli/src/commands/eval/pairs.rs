@@ -10,6 +10,22 @@ use crate::exit::Refused;
 /// # Errors
 /// On what is neither.
 pub(super) fn pairs(option: &str, words: &[String]) -> Result<Map<String, Value>, Refused> {
+    read(option, words, cast)
+}
+
+/// As [`pairs`], leaving values as they are written: a revision such as `12345e67` is no number.
+///
+/// # Errors
+/// As [`pairs`].
+pub(super) fn texts(option: &str, words: &[String]) -> Result<Map<String, Value>, Refused> {
+    read(option, words, |text| text.into())
+}
+
+fn read(
+    option: &str,
+    words: &[String],
+    value_of: fn(&str) -> Value,
+) -> Result<Map<String, Value>, Refused> {
     let mut all = Map::new();
     for word in words {
         if word.trim_start().starts_with('{') {
@@ -27,7 +43,7 @@ pub(super) fn pairs(option: &str, words: &[String]) -> Result<Map<String, Value>
                     "{option} {pair}: not of the form key=value"
                 )));
             };
-            all.insert(key.trim().to_owned(), cast(value));
+            all.insert(key.trim().to_owned(), value_of(value));
         }
     }
     Ok(all)
@@ -110,19 +126,22 @@ mod tests {
 
     use super::pairs;
 
-    fn read(text: &str) -> serde_json::Value {
+    fn cast_all(text: &str) -> serde_json::Value {
         pairs("--gen-kwargs", &[text.to_owned()]).unwrap().into()
     }
 
     #[test]
     fn values_are_cast_as_lm_eval_does() {
         assert_eq!(
-            read("do_sample=True,temperature=0.7,top_k=5,x=1e-3,name=a b,none=None"),
+            cast_all("do_sample=True,temperature=0.7,top_k=5,x=1e-3,name=a b,none=None"),
             json!({ "do_sample": true, "temperature": 0.7, "top_k": 5, "x": 1e-3, "name": "a b", "none": null })
         );
-        assert_eq!(read("{\"until\": [\"a,b\"]}"), json!({ "until": ["a,b"] }));
         assert_eq!(
-            read("until=['x,y', \"z\"],path=a=b"),
+            cast_all("{\"until\": [\"a,b\"]}"),
+            json!({ "until": ["a,b"] })
+        );
+        assert_eq!(
+            cast_all("until=['x,y', \"z\"],path=a=b"),
             json!({ "until": ["x,y", "z"], "path": "a=b" })
         );
     }
