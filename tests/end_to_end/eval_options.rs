@@ -213,6 +213,10 @@ fn what_has_no_meaning_is_refused() {
     refused(&["--apply_chat_template"], &["no chat template"]);
     refused(&["--fewshot_as_multiturn"], &["--apply-chat-template"]);
     refused(&["--gen_kwargs", "hot"], &["hot", "key=value"]);
+    refused(
+        &["--gen_kwargs", "temperatur=1"],
+        &["--gen-kwargs", "temperatur"],
+    );
     refused(&["--metadata", "[1]"], &["--metadata"]);
     refused(&["--log_samples", "maybe"], &["maybe"]);
     world.fails(

@@ -1,6 +1,6 @@
 //! Prefill and training-step times for SmolLM2-135M's shape, f32, random weights: the cases that torch is timed on, too.
 //!
-//! `cargo bench -p harness-model` prints one JSON object; [docs/performance.md](../../../docs/performance.md) says how to
+//! `cargo bench -p harness-model` prints one JSON object a case, or of some: `cargo bench -p harness-model -- 1x1024`; [docs/performance.md](../../../docs/performance.md) says how to
 //! read it beside torch's numbers.
 #![allow(
     clippy::unwrap_used,
@@ -87,7 +87,18 @@ fn main() {
     let spec = spec();
     let weights = Weights::random(&spec, 1, &Device::Cpu).unwrap();
     let decoder = Decoder::new(spec.clone(), &weights).unwrap();
+    let wanted = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    let is_wanted = |name: &str| {
+        wanted
+            .as_ref()
+            .is_none_or(|part| name.contains(part.as_str()))
+    };
     for (sequences, length) in [(1, 512), (8, 128), (1, 1024)] {
+        if !is_wanted(&format!("prefill_{sequences}x{length}")) {
+            continue;
+        }
         let batch = batch(sequences, length);
         let targets = targets(&batch);
         let all = median(|| {
@@ -112,6 +123,9 @@ fn main() {
         );
     }
     drop(decoder);
+    if !is_wanted("train_4x128") {
+        return;
+    }
     let (weights, variables) = weights.into_trainable().unwrap();
     let decoder = Decoder::new(spec, &weights).unwrap();
     let mut gradients = GradientSet::new(&variables);

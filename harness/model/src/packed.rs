@@ -92,7 +92,9 @@ impl PackedBatch {
         if is_long(sequence.len()) != is_long(self.last_path.len()) {
             return 0;
         }
-        let same = |(row, token): &(&usize, &u32)| self.tokens[**row] == **token;
+        // What came before this batch is not known here.
+        let known = |row: &usize| self.tokens.get(row.checked_sub(self.first_row)?);
+        let same = |(row, token): &(&usize, &u32)| known(row) == Some(*token);
         self.last_path.iter().zip(sequence).take_while(same).count()
     }
 

@@ -284,3 +284,22 @@ fn optimisers_take_the_same_steps_on_devices() {
         }
     }
 }
+
+#[test]
+fn gradients_of_another_model_are_refused() {
+    let tiny = Tiny::new();
+    let before = tiny.bits();
+    let other: BTreeMap<String, Var> = (tiny.variables.iter())
+        .map(|(name, variable)| {
+            let wider = Tensor::cat(&[variable.as_tensor(), variable.as_tensor()], 0).unwrap();
+            (name.clone(), Var::from_tensor(&wider.detach()).unwrap())
+        })
+        .collect();
+    let mut optimizer = AdamW::new(other, AdamWOptions::default());
+    let error = optimizer.step(&tiny.gradients(&pairs()), 0.1).unwrap_err();
+    assert!(
+        error.to_string().starts_with("a gradient of shape"),
+        "{error}"
+    );
+    assert_eq!(tiny.bits(), before);
+}

@@ -67,10 +67,6 @@ struct Gelu;
 struct GeluTanh;
 struct Silu;
 
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the vectorised loop"
-)]
 impl Curve for Relu {
     #[inline(always)]
     fn value(x: f32) -> f32 {
@@ -84,10 +80,6 @@ impl Curve for Relu {
     }
 }
 
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the vectorised loop"
-)]
 impl Curve for Gelu {
     #[inline(always)]
     fn value(x: f32) -> f32 {
@@ -103,10 +95,6 @@ impl Curve for Gelu {
 
 /// Φ(x) with an absolute error below 2e-7: Abramowitz & Stegun 1964, eq. 7.1.26 for erfc(|x|/√2), mirrored at zero.
 #[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the vectorised loop"
-)]
 fn normal_distribution(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * z);
@@ -121,10 +109,6 @@ fn normal_distribution(x: f32) -> f32 {
 const GELU_SLOPE: f32 = 0.797_884_6; // √(2/π)
 const GELU_CUBIC: f32 = 0.044_715;
 
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the vectorised loop"
-)]
 impl Curve for GeluTanh {
     #[inline(always)]
     fn value(x: f32) -> f32 {
@@ -139,10 +123,6 @@ impl Curve for GeluTanh {
     }
 }
 
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the vectorised loop"
-)]
 impl Curve for Silu {
     #[inline(always)]
     fn value(x: f32) -> f32 {

@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, Layout, Result};
 use rayon::prelude::*;
 
 use super::matrix::contiguous;
-use super::vector::wide;
+use super::vector::kernel;
 
 const ELEMENTS_PER_TASK: usize = 16 * 1024;
 
@@ -17,7 +17,7 @@ pub(super) fn map(op: &str, a: Argument, f: impl Fn(f32) -> f32 + Sync) -> Resul
     let tasks = y
         .par_chunks_mut(ELEMENTS_PER_TASK)
         .zip(a.par_chunks(ELEMENTS_PER_TASK));
-    tasks.for_each(|(y, a)| wide(|| y.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a))));
+    tasks.for_each(|(y, a)| map_slice(y, a, &f));
     Ok(y)
 }
 
@@ -36,11 +36,7 @@ pub(super) fn map2(
     y.par_chunks_mut(ELEMENTS_PER_TASK)
         .zip(inputs)
         .for_each(|(y, (a, b))| {
-            wide(|| {
-                for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
-                    *y = f(a, b);
-                }
-            });
+            map2_slices(y, a, b, &f);
         });
     Ok(y)
 }
@@ -61,11 +57,42 @@ pub(super) fn map3(
     y.par_chunks_mut(ELEMENTS_PER_TASK)
         .zip(inputs)
         .for_each(|(y, ((first, second), third))| {
-            wide(|| {
-                for (((y, &a), &b), &c) in y.iter_mut().zip(first).zip(second).zip(third) {
-                    *y = f(a, b, c);
-                }
-            });
+            map3_slices(y, first, second, third, &f);
         });
     Ok(y)
+}
+
+kernel! {
+    fn map_slice<'a, F: Fn(f32) -> f32>(y: &'a mut [f32], a: &'a [f32], f: &'a F) {
+        for (y, &a) in y.iter_mut().zip(a) {
+            *y = f(a);
+        }
+    }
+}
+
+kernel! {
+    fn map2_slices<'a, F: Fn(f32, f32) -> f32>(
+        y: &'a mut [f32],
+        a: &'a [f32],
+        b: &'a [f32],
+        f: &'a F,
+    ) {
+        for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+            *y = f(a, b);
+        }
+    }
+}
+
+kernel! {
+    fn map3_slices<'a, F: Fn(f32, f32, f32) -> f32>(
+        y: &'a mut [f32],
+        a: &'a [f32],
+        b: &'a [f32],
+        c: &'a [f32],
+        f: &'a F,
+    ) {
+        for (((y, &a), &b), &c) in y.iter_mut().zip(a).zip(b).zip(c) {
+            *y = f(a, b, c);
+        }
+    }
 }

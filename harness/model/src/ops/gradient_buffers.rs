@@ -13,7 +13,6 @@ use faer::Accum;
 use rayon::prelude::*;
 
 use super::portable::is_portable;
-use super::vector::wide;
 
 const ELEMENTS_PER_TASK: usize = 16 * 1024;
 
@@ -147,7 +146,7 @@ impl GradientBuffers {
             match &mut buffer.sum {
                 Sum::Values { values, is_set } if *is_set => values
                     .par_chunks_mut(ELEMENTS_PER_TASK)
-                    .for_each(|chunk| wide(|| chunk.iter_mut().for_each(|x| *x *= factor))),
+                    .for_each(|chunk| chunk.iter_mut().for_each(|x| *x *= factor)),
                 Sum::Tensor(Some(sum)) => *sum = sum.affine(f64::from(factor), 0.0)?,
                 Sum::Values { .. } | Sum::Tensor(None) => {}
             }

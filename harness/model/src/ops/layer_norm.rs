@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::gradient_buffers::{add_all, weight_gradient};
 use super::matrix::{CpuValues, contiguous};
 use super::portable;
-use super::vector::{dot, sum_of, wide};
+use super::vector::{dot, kernel, sum_of};
 
 /// Rows a thread takes at a time, and the granularity of the weight gradient's partial sums.
 const ROWS_PER_TASK: usize = 32;
@@ -18,45 +18,41 @@ struct LayerNorm {
 impl LayerNorm {
     /// Mean and inverse deviation; the variance is the mean square distance from the mean, computed in two passes.
     #[inline(always)]
-    #[allow(
-        clippy::inline_always,
-        reason = "must be inlined into the target-feature version of its caller"
-    )]
     fn moments(&self, row: &[f32]) -> (f32, f32) {
         let count = row.len() as f32;
         let mean = sum_of(row, |x| x) / count;
         let variance = sum_of(row, |x| (x - mean) * (x - mean)) / count;
         (mean, (variance + self.epsilon).sqrt().recip())
     }
+}
 
-    #[inline(always)]
-    #[allow(
-        clippy::inline_always,
-        reason = "must be inlined into the target-feature version of its caller"
-    )]
-    fn forward_rows(&self, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
+kernel! {
+    fn forward_rows<'a>(
+        op: &'a LayerNorm,
+        x: &'a [f32],
+        weight: &'a [f32],
+        bias: &'a [f32],
+        y: &'a mut [f32],
+    ) {
         let width = weight.len();
         for (y, x) in y.chunks_mut(width).zip(x.chunks(width)) {
-            let (mean, scale) = self.moments(x);
+            let (mean, scale) = op.moments(x);
             for i in 0..width {
                 y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
             }
         }
     }
+}
 
+kernel! {
     /// Gradients of the inputs, and partial sums of the weight's and the bias's gradients for one run of rows.
-    #[inline(always)]
-    #[allow(
-        clippy::inline_always,
-        reason = "must be inlined into the target-feature version of its caller"
-    )]
-    fn backward_rows(
-        &self,
-        x: &[f32],
-        weight: &[f32],
-        dy: &[f32],
-        dx: &mut [f32],
-    ) -> (Vec<f32>, Vec<f32>) {
+    fn backward_rows<'a>(
+        op: &'a LayerNorm,
+        x: &'a [f32],
+        weight: &'a [f32],
+        dy: &'a [f32],
+        dx: &'a mut [f32]) -> (Vec<f32>, Vec<f32>,
+    ) {
         let width = weight.len();
         let (mut dweight, mut dbias) = (vec![0f32; width], vec![0f32; width]);
         let (mut normed, mut weighted) = (vec![0f32; width], vec![0f32; width]);
@@ -65,7 +61,7 @@ impl LayerNorm {
             .zip(dy.chunks(width))
             .zip(dx.chunks_mut(width));
         for ((x, dy), dx) in rows {
-            let (mean, scale) = self.moments(x);
+            let (mean, scale) = op.moments(x);
             for i in 0..width {
                 normed[i] = (x[i] - mean) * scale;
                 weighted[i] = dy[i] * weight[i];
@@ -104,7 +100,7 @@ impl CustomOp3 for LayerNorm {
         let chunk = weight.len() * ROWS_PER_TASK;
         let mut y = vec![0f32; values.len()];
         let tasks = y.par_chunks_mut(chunk).zip(values.par_chunks(chunk));
-        tasks.for_each(|(y, x)| wide(|| self.forward_rows(x, weight, bias, y)));
+        tasks.for_each(|(y, x)| forward_rows(self, x, weight, bias, y));
         Ok((CpuStorage::F32(y), lx.shape().clone()))
     }
 
@@ -127,7 +123,7 @@ impl CustomOp3 for LayerNorm {
             .zip(values.par_chunks(chunk))
             .zip(dy.par_chunks(chunk));
         let (dweights, dbiases): (Vec<_>, Vec<_>) = tasks
-            .map(|((dx, x), dy)| wide(|| self.backward_rows(x, weight, dy, dx)))
+            .map(|((dx, x), dy)| backward_rows(self, x, weight, dy, dx))
             .unzip();
         let dx = Tensor::from_vec(dx, x.shape(), x.device())?;
         let sum = |of: &Tensor, parts: &[Vec<f32>]| {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::gradient_buffers::weight_gradient;
 use super::matrix::{CpuValues, contiguous, contiguous_matrix, matrix_mut, product, product_into};
 use super::portable;
-use super::vector::wide;
+use super::vector::add;
 
 /// How the weight is stored.
 #[derive(Clone, Copy, PartialEq)]
@@ -136,12 +136,9 @@ pub(super) fn add_rows(sum: &mut [f32], accumulate: Accum, rows: &[f32]) {
         if matches!(accumulate, Accum::Replace) {
             sum.fill(0.0);
         }
-        wide(|| {
-            for row in rows.chunks(width) {
-                let row = &row[task * COLUMNS_PER_TASK..];
-                sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
-            }
-        });
+        for row in rows.chunks(width) {
+            add(sum, &row[task * COLUMNS_PER_TASK..]);
+        }
     });
 }
 

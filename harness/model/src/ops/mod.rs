@@ -4,6 +4,11 @@
 //! refuses other dtypes by name instead of falling back silently. It is fused on the CPU; on other devices it is composed
 //! of candle's own operations (`portable/`).
 
+#![allow(
+    clippy::inline_always,
+    reason = "what kernels call must be inlined into the version for each vector extension"
+)]
+
 mod activation;
 mod attention;
 mod compressed_linear;
@@ -39,4 +44,4 @@ pub use rms_norm::rms_norm;
 pub use rotary::{RotaryTable, rotary};
 pub use sum::sum;
 pub use token_scores::{TokenHead, TokenScore, token_logprobs, token_scores};
-pub(crate) use vector::{dot, wide};
+pub(crate) use vector::{kernel, output, square_sum};

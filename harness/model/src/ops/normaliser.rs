@@ -12,28 +12,26 @@ pub(super) struct Normaliser {
     sum: f32,
     /// The first token with the largest logit.
     pub(super) best: usize,
+    target: usize,
     /// The target's logit.
     own: f32,
 }
 
-impl Default for Normaliser {
-    fn default() -> Self {
+impl Normaliser {
+    /// Of a row that is asked for token `target`, before any logits.
+    pub(super) fn of(target: usize) -> Self {
         Self {
             largest: f32::NEG_INFINITY,
             sum: 0.0,
             best: usize::MAX,
+            target,
             own: f32::NAN,
         }
     }
-}
 
-impl Normaliser {
+    /// Adds the logits of the tokens `tokens`.
     #[inline(always)]
-    #[allow(
-        clippy::inline_always,
-        reason = "must be inlined into the target-feature version of its caller"
-    )]
-    pub(super) fn add(&mut self, logits: &[f32], tokens: &Range<usize>, target: usize) {
+    pub(super) fn add(&mut self, logits: &[f32], tokens: &Range<usize>) {
         let largest = max(logits);
         if largest > self.largest {
             let at = logits.iter().position(|&logit| logit >= largest);
@@ -42,8 +40,8 @@ impl Normaliser {
             self.largest = largest;
         }
         self.sum += sum_of(logits, |x| exp(x - self.largest));
-        if tokens.contains(&target) {
-            self.own = logits[target - tokens.start];
+        if tokens.contains(&self.target) {
+            self.own = logits[self.target - tokens.start];
         }
     }
 

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::gradient_buffers::{add_all, weight_gradient};
 use super::matrix::{CpuValues, contiguous};
 use super::portable;
-use super::vector::{dot, sum_of, wide};
+use super::vector::{dot, kernel, sum_of};
 
 /// Rows a thread takes at a time, and the granularity of the weight gradient's partial sums.
 const ROWS_PER_TASK: usize = 32;
@@ -17,23 +17,34 @@ struct RmsNorm {
 
 impl RmsNorm {
     #[inline(always)]
-    #[allow(
-        clippy::inline_always,
-        reason = "must be inlined into the target-feature version of its caller"
-    )]
     fn inverse_rms(&self, row: &[f32]) -> f32 {
         (sum_of(row, |x| x * x) / row.len() as f32 + self.epsilon)
             .sqrt()
             .recip()
     }
+}
 
+kernel! {
+    fn forward_rows<'a>(op: &'a RmsNorm, x: &'a [f32], weight: &'a [f32], y: &'a mut [f32]) {
+        let width = weight.len();
+        for (y, x) in y.chunks_mut(width).zip(x.chunks(width)) {
+            let scale = op.inverse_rms(x);
+            for ((y, &x), &w) in y.iter_mut().zip(x).zip(weight) {
+                *y = x * scale * w;
+            }
+        }
+    }
+}
+
+kernel! {
     /// Gradients of the inputs, and partial sums of the weight's gradient for one run of rows.
-    #[inline(always)]
-    #[allow(
-        clippy::inline_always,
-        reason = "must be inlined into the target-feature version of its caller"
-    )]
-    fn backward_rows(&self, x: &[f32], weight: &[f32], dy: &[f32], dx: &mut [f32]) -> Vec<f32> {
+    fn backward_rows<'a>(
+        op: &'a RmsNorm,
+        x: &'a [f32],
+        weight: &'a [f32],
+        dy: &'a [f32],
+        dx: &'a mut [f32],
+    ) -> Vec<f32> {
         let width = weight.len();
         let mut dweight = vec![0f32; width];
         let mut weighted = vec![0f32; width];
@@ -42,7 +53,7 @@ impl RmsNorm {
             .zip(dy.chunks(width))
             .zip(dx.chunks_mut(width))
         {
-            let scale = self.inverse_rms(x);
+            let scale = op.inverse_rms(x);
             for i in 0..width {
                 weighted[i] = dy[i] * weight[i];
                 dweight[i] += dy[i] * x[i] * scale;
@@ -77,16 +88,7 @@ impl CustomOp2 for RmsNorm {
         let tasks = y
             .par_chunks_mut(width * ROWS_PER_TASK)
             .zip(values.par_chunks(width * ROWS_PER_TASK));
-        tasks.for_each(|(y, x)| {
-            wide(|| {
-                for (y, x) in y.chunks_mut(width).zip(x.chunks(width)) {
-                    let scale = self.inverse_rms(x);
-                    for ((y, &x), &w) in y.iter_mut().zip(x).zip(weight) {
-                        *y = x * scale * w;
-                    }
-                }
-            });
-        });
+        tasks.for_each(|(y, x)| forward_rows(self, x, weight, y));
         Ok((CpuStorage::F32(y), lx.shape().clone()))
     }
 
@@ -108,7 +110,7 @@ impl CustomOp2 for RmsNorm {
             .zip(values.par_chunks(chunk))
             .zip(dy.par_chunks(chunk));
         let parts: Vec<Vec<f32>> = tasks
-            .map(|((dx, x), dy)| wide(|| self.backward_rows(x, weight, dy, dx)))
+            .map(|((dx, x), dy)| backward_rows(self, x, weight, dy, dx))
             .collect();
         let dweight = weight_gradient(w, |sum, accumulate| add_all(sum, accumulate, &parts))?;
         Ok((Some(Tensor::from_vec(dx, x.shape(), x.device())?), dweight))

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::matrix::contiguous;
 use super::portable;
+use super::vector::kernel;
 
 const ROWS_PER_TASK: usize = 32;
 
@@ -61,6 +62,35 @@ struct Rotary {
     direction: f32,
 }
 
+kernel! {
+    /// Turns rows of `width`: x by the angles' cosines and sines.
+    fn turn_rows<'a>(
+        op: &'a Rotary,
+        width: usize,
+        x: &'a [f32],
+        cosines: &'a [f32],
+        sines: &'a [f32],
+        y: &'a mut [f32],
+    ) {
+        let half = op.table.half;
+        for (row, (y, x)) in y.chunks_mut(width).zip(x.chunks(width)).enumerate() {
+            let cosines = &cosines[row * half..(row + 1) * half];
+            let sines = &sines[row * half..(row + 1) * half];
+            let heads = y.chunks_mut(op.head_dim).zip(x.chunks(op.head_dim));
+            for (y, x) in heads {
+                y[2 * half..].copy_from_slice(&x[2 * half..]);
+                let (y1, y2) = y[..2 * half].split_at_mut(half);
+                let (x1, x2) = x[..2 * half].split_at(half);
+                for i in 0..half {
+                    let sine = op.direction * sines[i];
+                    y1[i] = x1[i] * cosines[i] - x2[i] * sine;
+                    y2[i] = x2[i] * cosines[i] + x1[i] * sine;
+                }
+            }
+        }
+    }
+}
+
 impl CustomOp1 for Rotary {
     fn name(&self) -> &'static str {
         "rotary"
@@ -78,23 +108,7 @@ impl CustomOp1 for Rotary {
             .zip(inputs)
             .zip(angles)
             .for_each(|((y, x), (cosines, sines))| {
-                super::wide(|| {
-                    for (row, (y, x)) in y.chunks_mut(width).zip(x.chunks(width)).enumerate() {
-                        let cosines = &cosines[row * half..(row + 1) * half];
-                        let sines = &sines[row * half..(row + 1) * half];
-                        let heads = y.chunks_mut(self.head_dim).zip(x.chunks(self.head_dim));
-                        for (y, x) in heads {
-                            y[2 * half..].copy_from_slice(&x[2 * half..]);
-                            let (y1, y2) = y[..2 * half].split_at_mut(half);
-                            let (x1, x2) = x[..2 * half].split_at(half);
-                            for i in 0..half {
-                                let sine = self.direction * sines[i];
-                                y1[i] = x1[i] * cosines[i] - x2[i] * sine;
-                                y2[i] = x2[i] * cosines[i] + x1[i] * sine;
-                            }
-                        }
-                    }
-                });
+                turn_rows(self, width, x, cosines, sines, y);
             });
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }

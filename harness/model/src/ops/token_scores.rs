@@ -17,7 +17,7 @@ use super::matrix::{
 };
 use super::normaliser::Normaliser;
 use super::portable;
-use super::vector::{exp, tanh, wide};
+use super::vector::{add, exp, kernel, tanh};
 
 /// Logits held at a time: 2 Mi values, 8 MiB, about what stays near the cores.
 const LOGITS_PER_PIECE: usize = 2 << 20;
@@ -72,19 +72,33 @@ struct Piece {
 }
 
 impl Piece {
-    /// Each row's logits, with `of_rows` (one a row of the head), on all threads.
-    fn for_each_row<T: Send>(
-        &mut self,
-        of_rows: &mut [T],
-        each: impl Fn(&mut [f32], usize, &mut T) + Sync,
-    ) {
+    /// Lets each row of the head see its logits, on all threads.
+    fn for_each_row<R: Row>(&mut self, of_rows: &mut [R]) {
         const ROWS_PER_TASK: usize = 8;
-        let (width, first) = (self.tokens.len(), self.rows.start);
+        let (width, tokens) = (self.tokens.len(), &self.tokens);
         let rows = self.logits.par_chunks_mut(width);
         rows.zip(&mut of_rows[self.rows.clone()])
-            .enumerate()
             .with_min_len(ROWS_PER_TASK)
-            .for_each(|(row, (logits, of_row))| wide(|| each(logits, first + row, of_row)));
+            .for_each(|(logits, row)| show(row, logits, tokens));
+    }
+}
+
+/// What is kept of a row, or done to it, while its logits go by.
+trait Row: Send {
+    /// The logits of the tokens `tokens`. To be marked `#[inline(always)]`.
+    fn see(&mut self, logits: &mut [f32], tokens: &Range<usize>);
+}
+
+kernel! {
+    fn show<'a, R: Row>(row: &'a mut R, logits: &'a mut [f32], tokens: &'a Range<usize>) {
+        row.see(logits, tokens);
+    }
+}
+
+impl Row for Normaliser {
+    #[inline(always)]
+    fn see(&mut self, logits: &mut [f32], tokens: &Range<usize>) {
+        self.add(logits, tokens);
     }
 }
 
@@ -115,30 +129,23 @@ impl Head<'_> {
             return logits;
         }
         logits.par_chunks_mut(tokens.len()).for_each(|logits| {
-            wide(|| {
-                let biases = self.bias.get(tokens.clone()).unwrap_or_default();
-                let pairs = logits.iter_mut().zip(biases);
-                pairs.for_each(|(logit, bias)| *logit += bias);
-                if let Some(cap) = self.soft_cap {
-                    for logit in logits {
-                        *logit = cap * tanh(*logit / cap);
-                    }
-                }
-            });
+            let biases = self.bias.get(tokens.clone()).unwrap_or_default();
+            add(logits, biases);
+            if let Some(cap) = self.soft_cap {
+                bend(logits, cap);
+            }
         });
         logits
     }
 
     /// Normalisers and best tokens of all rows.
     fn normalisers(&self, targets: &[u32]) -> Vec<Normaliser> {
-        let mut all = vec![Normaliser::default(); targets.len()];
-        self.for_each_piece(|mut piece| {
-            let tokens = piece.tokens.clone();
-            piece.for_each_row(&mut all, |logits, row, normaliser| {
-                normaliser.add(logits, &tokens, targets[row] as usize);
-            });
-        });
-        all
+        let rows = targets
+            .iter()
+            .map(|&target| Normaliser::of(target as usize));
+        let mut rows: Vec<Normaliser> = rows.collect();
+        self.for_each_piece(|mut piece| piece.for_each_row(&mut rows));
+        rows
     }
 }
 
@@ -157,14 +164,10 @@ struct RowGradient {
     soft_cap: Option<f32>,
 }
 
-impl RowGradient {
+impl Row for RowGradient {
     /// Turns a row's logits into their gradients, d logits = (onehot − softmax) · dlogprob, the logits being those before the cap.
     #[inline(always)]
-    #[allow(
-        clippy::inline_always,
-        reason = "must be inlined into the target-feature version of its caller"
-    )]
-    fn apply(&self, logits: &mut [f32], tokens: &Range<usize>) {
+    fn see(&mut self, logits: &mut [f32], tokens: &Range<usize>) {
         let at = tokens
             .contains(&self.target)
             .then(|| self.target - tokens.start);
@@ -188,12 +191,17 @@ impl RowGradient {
     }
 }
 
+kernel! {
+    /// Caps logits.
+    fn bend<'a>(logits: &'a mut [f32], cap: f32) {
+        for logit in logits {
+            *logit = cap * tanh(*logit / cap);
+        }
+    }
+}
+
 /// The derivative of the cap is 1 − tanh², and the capped logit is c·tanh.
 #[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the vectorised loop"
-)]
 fn cap_slope(capped: f32, cap: f32) -> f32 {
     1.0 - (capped / cap) * (capped / cap)
 }
@@ -222,7 +230,7 @@ impl TokenLogprobs {
             .collect();
         head.for_each_piece(|mut piece| {
             let tokens = piece.tokens.clone();
-            piece.for_each_row(&mut rows, |logits, _, row| row.apply(logits, &tokens));
+            piece.for_each_row(&mut rows);
             if let Some(dbias) = dbias.get_mut(tokens.clone()) {
                 add_rows(dbias, Accum::Add, &piece.logits);
             }

@@ -1,16 +1,68 @@
 //! Row arithmetic that the compiler turns into vector code for the machine it runs on; no matrices, no threads.
 //!
-//! The build targets the baseline CPU; [`wide`] compiles its closure a second time for AVX2 and FMA (and NEON needs
-//! nothing) and picks the version at run time, so one binary is portable and still uses the vector units.
+//! The build targets the baseline CPU; a [`kernel`] is compiled for AVX2 with FMA and for AVX-512, too (NEON needs
+//! nothing), and the version is picked at run time, so one binary is portable and still uses the vector units.
 
-/// Runs `work` compiled for the best vector extension that this machine has.
-#[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "the closure must be inlined into each target-feature version"
-)]
-pub(crate) fn wide<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
+/// Defines a function that runs its body compiled for the best vector extension that the machine has.
+///
+/// What the body calls must be marked `#[inline(always)]`. The body goes into a method of its own: a closure that is given to
+/// `pulp` is called instead of inlined once it is of some size, and then its code is the baseline's, several times slower.
+macro_rules! kernel {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident<$lifetime:lifetime $(, $generic:ident: $bound:path)?>(
+            $($argument:ident: $type:ty),+ $(,)?
+        ) $(-> $output:ty)? $body:block
+    ) => {
+        $(#[$attribute])*
+        $visibility fn $name<$lifetime $(, $generic: $bound)?>($($argument: $type),+) $(-> $output)? {
+            struct Arguments<$lifetime $(, $generic: $bound)?> {
+                $($argument: $type,)+
+                lifetime: std::marker::PhantomData<&$lifetime ()>,
+            }
+            impl<$lifetime $(, $generic: $bound)?> pulp::WithSimd
+                for Arguments<$lifetime $(, $generic)?>
+            {
+                type Output = $crate::ops::output!($($output)?);
+
+                #[inline(always)]
+                #[allow(clippy::inline_always, reason = "the point of a kernel")]
+                fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
+                    let Self { $($argument,)+ lifetime: _ } = self;
+                    $body
+                }
+            }
+            pulp::Arch::new().dispatch(Arguments {
+                $($argument,)+
+                lifetime: std::marker::PhantomData,
+            })
+        }
+    };
+}
+
+macro_rules! output {
+    () => {
+        ()
+    };
+    ($output:ty) => {
+        $output
+    };
+}
+
+pub(crate) use {kernel, output};
+
+kernel! {
+    /// Adds as many elements as both have.
+    pub(crate) fn add<'a>(sum: &'a mut [f32], part: &'a [f32]) {
+        sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+    }
+}
+
+kernel! {
+    /// Σ x², in the order of [`dot`].
+    pub(crate) fn square_sum<'a>(x: &'a [f32]) -> f32 {
+        dot(x, x)
+    }
 }
 
 /// eˣ with a relative error below 2e-7, without branches so that loops over it vectorise.
@@ -18,10 +70,6 @@ pub(crate) fn wide<R>(work: impl FnOnce() -> R) -> R {
 /// Cody–Waite range reduction to |r| ≤ ln2/2, then a degree-6 Taylor polynomial. Arguments below −87 give e⁻⁸⁷ (about
 /// 1.6e-38), above 88 give e⁸⁸.
 #[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the vectorised loop"
-)]
 pub(crate) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³: adding it leaves round(x) in the low mantissa bits
     const LN2_HIGH: f32 = 0.693_359_4;
@@ -42,10 +90,6 @@ pub(crate) fn exp(x: f32) -> f32 {
 
 /// 1 / (1 + e⁻ˣ).
 #[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the vectorised loop"
-)]
 pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
@@ -54,10 +98,6 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
 ///
 /// (1 − e⁻²ˣ)/(1 + e⁻²ˣ) of |x|, but the Taylor series up to x⁹ where that difference would cancel.
 #[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the vectorised loop"
-)]
 pub(crate) fn tanh(x: f32) -> f32 {
     let (square, decay) = (x * x, exp(-2.0 * x.abs()));
     let series = 62.0 / 2835.0;
@@ -73,10 +113,6 @@ const LANES: usize = 16;
 
 /// Σ f(xᵢ) in a fixed order (16 running sums, then their sum), so the result does not depend on the machine's width.
 #[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the caller's target-feature version"
-)]
 pub(crate) fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0f32; LANES];
     let chunks = x.chunks_exact(LANES);
@@ -91,10 +127,6 @@ pub(crate) fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 
 /// Puts f(xᵢ) in the place of each xᵢ and returns their sum, in the order of [`sum_of`].
 #[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the caller's target-feature version"
-)]
 pub(crate) fn replace_and_sum(x: &mut [f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0f32; LANES];
     let mut chunks = x.chunks_exact_mut(LANES);
@@ -114,10 +146,6 @@ pub(crate) fn replace_and_sum(x: &mut [f32], f: impl Fn(f32) -> f32) -> f32 {
 
 /// Σ xᵢ·yᵢ in a fixed order.
 #[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the caller's target-feature version"
-)]
 pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
     let mut sums = [0f32; LANES];
     let (x_chunks, y_chunks) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
@@ -133,10 +161,6 @@ pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
 
 /// The largest element; −∞ of an empty slice. NaN is passed over here and surfaces in the sums that follow.
 #[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "must be inlined into the caller's target-feature version"
-)]
 pub(crate) fn max(x: &[f32]) -> f32 {
     let mut best = [f32::NEG_INFINITY; LANES];
     let chunks = x.chunks_exact(LANES);
@@ -153,14 +177,14 @@ pub(crate) fn max(x: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{dot, exp, max, sum_of, tanh, wide};
+    use super::{dot, exp, max, sum_of, tanh};
 
     #[test]
     fn exp_matches_the_standard_library() {
         for i in -87_000..88_000_i32 {
             let x = i as f32 / 1000.0;
             let want = f64::from(x).exp();
-            let got = f64::from(wide(|| exp(x)));
+            let got = f64::from(exp(x));
             assert!(
                 (got / want - 1.0).abs() < 3e-7,
                 "exp({x}) = {got}, not {want}"
@@ -174,7 +198,7 @@ mod tests {
         for i in -20_000..20_000_i32 {
             let x = i as f32 / 2000.0;
             let want = f64::from(x).tanh();
-            let got = f64::from(wide(|| tanh(x)));
+            let got = f64::from(tanh(x));
             assert!(
                 (got - want).abs() <= 3e-7 * want.abs(),
                 "tanh({x}) = {got}, not {want}"

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::gradients::GradientSet;
 use super::optimizer::{ELEMENTS_PER_TASK, Optimizer, update_in_place};
 use crate::error::{ModelError, Result};
-use crate::ops::{Gradient, is_portable, wide};
+use crate::ops::{Gradient, is_portable, kernel};
 
 /// Settings besides the learning rate, which the schedule gives.
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +142,25 @@ struct Rule {
     epsilon: f32,
 }
 
+kernel! {
+    fn apply_to_slices<'a>(
+        rule: &'a Rule,
+        weights: &'a mut [f32],
+        gradient: &'a [f32],
+        means: &'a mut [f32],
+        squares: &'a mut [f32],
+    ) {
+        let elements = weights.iter_mut().zip(gradient).zip(means).zip(squares);
+        for (((weight, &gradient), mean), square) in elements {
+            let gradient = gradient * rule.gradient_scale;
+            *mean = rule.beta1 * *mean + rule.beta1_complement * gradient;
+            *square = rule.beta2 * *square + rule.beta2_complement * gradient * gradient;
+            let root = square.sqrt() * rule.inverse_bias2;
+            *weight = rule.keep * *weight - rule.rate * *mean / (root + rule.epsilon);
+        }
+    }
+}
+
 impl Rule {
     fn new(options: &AdamWOptions, step: i32, decays: bool, scale: f64, rate: f64) -> Self {
         let decay = if decays { options.weight_decay } else { 0.0 };
@@ -168,16 +187,7 @@ impl Rule {
             .zip(mean.par_chunks_mut(ELEMENTS_PER_TASK))
             .zip(square.par_chunks_mut(ELEMENTS_PER_TASK));
         tasks.for_each(|(((weights, gradient), means), squares)| {
-            wide(|| {
-                let elements = weights.iter_mut().zip(gradient).zip(means).zip(squares);
-                for (((weight, &gradient), mean), square) in elements {
-                    let gradient = gradient * self.gradient_scale;
-                    *mean = self.beta1 * *mean + self.beta1_complement * gradient;
-                    *square = self.beta2 * *square + self.beta2_complement * gradient * gradient;
-                    let root = square.sqrt() * self.inverse_bias2;
-                    *weight = self.keep * *weight - self.rate * *mean / (root + self.epsilon);
-                }
-            });
+            apply_to_slices(self, weights, gradient, means, squares);
         });
     }
 

@@ -6,7 +6,7 @@ use candle_core::{Tensor, Var};
 use rayon::prelude::*;
 
 use crate::error::{ModelError, Result};
-use crate::ops::{Gradient, GradientBuffers, dot, wide};
+use crate::ops::{Gradient, GradientBuffers, square_sum};
 
 /// Squares are summed in f32 within a task and in f64 over tasks.
 const ELEMENTS_PER_TASK: usize = 16 * 1024;
@@ -84,6 +84,21 @@ impl GradientSet {
         Ok(norm)
     }
 
+    /// Refuses gradients of other shapes than those that `variables` of the same names have.
+    pub(super) fn require_fit(&self, variables: &BTreeMap<String, Var>) -> Result<()> {
+        for (name, variable) in variables {
+            if let Some(own) = self.variables.get(name)
+                && own.shape() != variable.shape()
+            {
+                let (have, want) = (own.shape(), variable.shape());
+                return Err(ModelError::BadInput(format!(
+                    "a gradient of shape {have:?} for {name} of {want:?}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// The gradient of the weight `name`.
     pub fn get(&self, name: &str) -> Option<Gradient<'_>> {
         self.buffers.get(self.variables.get(name)?)
@@ -107,7 +122,7 @@ fn sum_of_squares(gradient: Gradient) -> Result<f64> {
         Gradient::Values(values) => {
             let parts: Vec<f64> = values
                 .par_chunks(ELEMENTS_PER_TASK)
-                .map(|chunk| f64::from(wide(|| dot(chunk, chunk))))
+                .map(|chunk| f64::from(square_sum(chunk)))
                 .collect();
             Ok(parts.iter().sum())
         }

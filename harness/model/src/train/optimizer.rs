@@ -34,8 +34,9 @@ pub trait Optimizer {
     /// clipping.
     ///
     /// # Errors
-    /// When a gradient is not finite (nothing is changed then), or as [`Self::update`].
+    /// When a gradient is not finite or of another shape than its variable (nothing is changed then), or as [`Self::update`].
     fn step(&mut self, gradients: &GradientSet, learning_rate: f64) -> Result<f64> {
+        gradients.require_fit(self.variables())?;
         let norm = gradients.norm()?;
         let clip = self.max_gradient_norm();
         let scale = clip.map_or(1.0, |max_norm| clipping_factor(norm, max_norm));

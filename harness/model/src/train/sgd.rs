@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::gradients::GradientSet;
 use super::optimizer::{ELEMENTS_PER_TASK, Optimizer, update_in_place};
 use crate::error::Result;
-use crate::ops::{Gradient, wide};
+use crate::ops::Gradient;
 
 /// The optimiser; its learning rate comes with every step.
 pub struct Sgd {
@@ -54,11 +54,9 @@ impl Optimizer for Sgd {
                     .par_chunks_mut(ELEMENTS_PER_TASK)
                     .zip(gradient.par_chunks(ELEMENTS_PER_TASK));
                 tasks.for_each(|(weights, gradient)| {
-                    wide(|| {
-                        for (weight, gradient) in weights.iter_mut().zip(gradient) {
-                            *weight -= rate * gradient;
-                        }
-                    });
+                    for (weight, gradient) in weights.iter_mut().zip(gradient) {
+                        *weight -= rate * gradient;
+                    }
                 });
             })?;
         }

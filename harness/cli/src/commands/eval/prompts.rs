@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use harness_model::Tokenizer;
 use harness_report::Prompting;
-use harness_task::{ChatTemplate, JinjaChatTemplate, RequestOptions, SpecialTokens};
+use harness_task::{ChatTemplate, Generation, JinjaChatTemplate, RequestOptions, SpecialTokens};
 
 use super::pairs::pairs;
 use crate::exit::Refused;
@@ -38,7 +38,9 @@ impl PromptOptions {
     /// Looks at everything that needs no model.
     pub(super) fn check(&self) -> Result<()> {
         self.fewshot_seed()?;
-        pairs("--gen-kwargs", &self.gen_kwargs)?;
+        // Also where no task generates, and nothing would come of it.
+        Generation::from_kwargs(pairs("--gen-kwargs", &self.gen_kwargs)?)
+            .map_err(|problem| Refused(format!("--gen-kwargs: {problem}")))?;
         if self.fewshot_as_multiturn == Some(true) && !self.in_conversation() {
             let problem = "--fewshot-as-multiturn goes with --apply-chat-template";
             return Err(Refused(problem.into()).into());

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use super::matrix::{CpuValues, contiguous_matrix, matrix, matrix_mut, product_into};
 use super::portable;
-use super::vector::wide;
+use super::vector::add;
 use crate::packed::Block;
 use softmax::Softmax;
 pub(super) use visible::Visible;
@@ -202,14 +202,6 @@ fn heads(matrix: MatMut<'_, f32>, head_dim: usize) -> Vec<(usize, MatMut<'_, f32
         rest = others;
     }
     heads
-}
-
-fn add(sum: &mut [f32], part: &[f32]) {
-    wide(|| {
-        sum.iter_mut()
-            .zip(part)
-            .for_each(|(sum, part)| *sum += part);
-    });
 }
 
 impl CustomOp3 for Attention {
