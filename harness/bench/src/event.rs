@@ -17,6 +17,8 @@ pub enum Event {
     StageAdvanced {
         /// Units done.
         done: usize,
+        /// Share of the work that is done, between 0 and 1, where units do not tell.
+        work_done: Option<f64>,
         /// A short remark on the state, such as the loss.
         remark: String,
     },

@@ -20,7 +20,7 @@ mod suspicion;
 
 pub use answers::{AnswerKnowledge, AnswerSet, Estimate, TextPair};
 pub use error::{BenchError, Result};
-pub use evaluate::{Evaluation, evaluate, evaluate_with_cache};
+pub use evaluate::{Evaluation, EvaluationProgress, Questions, evaluate};
 pub use event::{Event, Observer};
 pub use groups::{GroupResult, score_groups};
 pub use run_directory::{RunDirectory, sha256_hex};

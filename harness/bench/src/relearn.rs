@@ -121,6 +121,7 @@ pub fn relearn(
         curve.reached = curve.running_loss() <= target_loss;
         let remark = format!("loss {:.3}, target {target_loss:.3}", curve.running_loss());
         observer(Event::StageAdvanced {
+            work_done: None,
             done: curve.steps,
             remark,
         });

@@ -62,6 +62,7 @@ pub(crate) fn in_megabytes(event: HubEvent) -> Event {
             unit: "MB",
         },
         HubEvent::FileAdvanced { bytes } => Event::StageAdvanced {
+            work_done: None,
             done: megabytes(bytes),
             remark: "MB".into(),
         },

@@ -12,6 +12,7 @@ mod output;
 mod progress;
 mod spelling;
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,6 +21,9 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "harness", version, max_term_width = 110, after_help = EXAMPLES)]
 struct Arguments {
+    /// Threads to compute with; all cores unless given
+    #[arg(long, global = true, value_name = "N", help_heading = "Everywhere")]
+    threads: Option<NonZeroUsize>,
     #[command(subcommand)]
     command: commands::Command,
 }
@@ -39,6 +43,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Deep graphs are walked recursively when gradients are computed.
 const STACK_BYTES: usize = 256 << 20;
+
+impl Arguments {
+    fn run(self) -> anyhow::Result<()> {
+        if let Some(threads) = self.threads {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
+            pool.build_global()?;
+        }
+        self.command.run()
+    }
+}
 
 fn main() -> ExitCode {
     let work = std::thread::Builder::new()
@@ -60,5 +74,5 @@ fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return spelling::report(&error),
     };
-    exit::code(arguments.command.run())
+    exit::code(arguments.run())
 }

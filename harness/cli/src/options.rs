@@ -90,11 +90,12 @@ pub(crate) fn device(name: &str) -> Result<DeviceName> {
     read.map_err(|error| Refused(format!("--{error}")).into())
 }
 
-/// This very program, run as the child that holds a method.
+/// This very program, run as the child that holds a method, with as many threads.
 pub(crate) fn worker() -> Result<WorkerCommand> {
+    let threads = rayon::current_num_threads().to_string();
     Ok(WorkerCommand {
         program: std::env::current_exe()?,
-        arguments: vec!["worker".into()],
+        arguments: vec!["worker".into(), "--threads".into(), threads.into()],
     })
 }
 

@@ -1,159 +1,263 @@
-//! Answers requests of every kind, in their order: continuations and rolling texts are scored, other texts generated.
+//! Answers requests of every kind: continuations and rolling texts are scored, other texts generated. Answers are handed on as
+//! soon as they are there.
 
 use harness_model::train::TokenizedPair;
-use harness_task::{Generation, Request, Response};
+use harness_task::{Request, Response};
+use sha2::{Digest, Sha256};
 
 use crate::TokenScore;
-use crate::error::{EngineError, Result};
-use crate::generate::{Generated, Generator, Prompt};
-use crate::rolling::windows;
+use crate::encoded::{EncodedRequests, RequestTokens};
+use crate::error::Result;
+use crate::generate::{Generator, Prompt};
 use crate::sampling::Sampling;
-use crate::scorer::{Progress, Scorer};
+use crate::scorer::{PairScore, Progress, Scorer};
 use crate::stopping::Stopping;
 
-/// What some requests come to, by their places in the list.
+/// What some work has brought.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Requests by their place in the list, with their answers.
+    pub answered: Vec<(usize, Response)>,
+    /// How far the whole list has come with them.
+    pub progress: Progress,
+}
+
+/// Receives steps; an error ends the work.
+pub type OnStep<'a> = dyn FnMut(Step) -> Result<()> + 'a;
+
+/// A request to score that is not answered yet.
+struct Scored {
+    /// Its place in the list.
+    request: usize,
+    is_rolling: bool,
+    pairs_left: usize,
+    sum: PairScore,
+}
+
+impl Scored {
+    fn add(&mut self, score: PairScore) {
+        self.pairs_left -= 1;
+        self.sum.logprob += score.logprob;
+        self.sum.is_greedy &= score.is_greedy;
+    }
+
+    fn response(&self) -> Option<(usize, Response)> {
+        let PairScore { logprob, is_greedy } = self.sum;
+        let response = if self.is_rolling {
+            Response::LoglikelihoodRolling { logprob }
+        } else {
+            Response::Loglikelihood { logprob, is_greedy }
+        };
+        (self.pairs_left == 0).then_some((self.request, response))
+    }
+}
+
+/// What some requests come to.
 #[derive(Default)]
 struct Work {
-    /// Pairs to score, one after the other.
+    scored: Vec<Scored>,
+    /// Pairs to compute, with the places in `scored` of those they belong to.
     pairs: Vec<TokenizedPair>,
-    /// The requests that pairs answer, with the number of pairs of each.
-    scored: Vec<(usize, usize)>,
+    owners: Vec<usize>,
     prompts: Vec<Prompt>,
     /// The requests that prompts answer.
     generated: Vec<usize>,
+    /// Requests that need no computing.
+    answered: Vec<(usize, Response)>,
 }
 
 impl Scorer {
     /// Answers `requests` in their order.
     ///
     /// # Errors
-    /// When a request cannot be tokenized or does not fit the model, or the model gives no numbers.
-    pub fn answer(
+    /// When a request cannot be tokenized or does not fit the model, the model gives no numbers, or `on_step` fails.
+    pub fn answer(&mut self, requests: &[Request], on_step: &mut OnStep) -> Result<Vec<Response>> {
+        let encoded = self.encoder.encode_requests(requests)?;
+        self.answer_encoded(encoded, on_step)
+    }
+
+    /// Answers requests that are tokenized.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn answer_encoded(
         &mut self,
-        requests: &[Request],
-        progress: &mut dyn FnMut(Progress),
+        encoded: EncodedRequests,
+        on_step: &mut OnStep,
     ) -> Result<Vec<Response>> {
-        let work = self.work(requests)?;
-        let total = requests.len();
-        let mut responses: Vec<Option<Response>> = vec![None; total];
-        let (pairs, scored) = (work.pairs.len(), work.scored.len());
-        let mut scores = self
-            .score_pairs(&work.pairs, &mut |done| {
-                // Long texts are several pairs.
-                let done_requests = done.done * scored / pairs.max(1);
-                progress(Progress {
-                    done: done_requests,
-                    total,
-                    ..done
-                });
-            })?
-            .into_iter();
-        for (index, count) in work.scored {
-            let own: Vec<Vec<TokenScore>> = scores.by_ref().take(count).collect();
-            responses[index] = Some(scored_response(&requests[index], &own.concat()));
-        }
-        let computed = self.statistics.tokens_computed;
-        let asked: usize = work.prompts.iter().map(|prompt| prompt.tokens.len()).sum();
-        let tokenizer = self.encoder.tokenizer();
-        let generator = Generator::new(&self.decoder, tokenizer, self.batch_sequences);
-        let mut last = Generated::default();
-        let texts = generator.run(work.prompts, &mut |generated| {
-            last = generated;
-            progress(Progress {
-                done: scored + generated.texts,
-                total,
-                tokens_computed: computed + generated.rows,
-            });
+        let mut responses: Vec<Option<Response>> = vec![None; encoded.0.len()];
+        self.work_off(encoded, &mut |step| {
+            for (index, response) in &step.answered {
+                responses[*index] = Some(response.clone());
+            }
+            on_step(step)
         })?;
-        self.statistics.tokens_computed += last.rows;
-        self.statistics.tokens_asked += asked + last.tokens;
-        for (index, text) in work.generated.into_iter().zip(texts) {
-            responses[index] = Some(Response::GenerateUntil { text });
-        }
         Ok(responses.into_iter().flatten().collect())
     }
 
-    fn work(&mut self, requests: &[Request]) -> Result<Work> {
-        let mut work = Work::default();
-        for (index, request) in requests.iter().enumerate() {
-            self.add(request, index, &mut work)
-                .map_err(|source| EngineError::InRequest {
-                    index,
-                    source: Box::new(source),
-                })?;
+    /// Hands on every answer once, in the order in which they come to be done.
+    fn work_off(&mut self, encoded: EncodedRequests, on_step: &mut OnStep) -> Result<()> {
+        let total = encoded.0.len();
+        let mut work = self.work(encoded);
+        let mut now = Progress {
+            done: work.answered.len(),
+            total,
+            ..Progress::default()
+        };
+        if now.done > 0 {
+            let answered = std::mem::take(&mut work.answered);
+            on_step(Step {
+                answered,
+                progress: now,
+            })?;
         }
-        Ok(work)
-    }
-
-    fn add(&mut self, request: &Request, index: usize, work: &mut Work) -> Result<()> {
-        let before = work.pairs.len();
-        match request {
-            Request::Loglikelihood {
-                context,
-                continuation,
-            } => {
-                let pair = self.encoder.pair(context, continuation)?;
-                let (pair, is_cut) = self.encoder.cut(pair, continuation)?;
-                self.statistics.truncated += usize::from(is_cut);
-                work.pairs.push(pair);
-            }
-            Request::LoglikelihoodRolling { text } => {
-                let tokenizer = self.encoder.tokenizer();
-                let prefix = tokenizer.prefix().ok_or(EngineError::NoPrefixToken)?;
-                let tokens = tokenizer.encode(text)?;
-                let windows = windows(&tokens, prefix, self.encoder.max_length());
-                work.pairs.extend(windows);
-            }
-            Request::GenerateUntil {
-                context,
-                generation,
-            } => {
-                let prompt = self.prompt(context, generation, index)?;
-                work.prompts.push(prompt);
-                work.generated.push(index);
-                return Ok(());
-            }
-            other => return Err(EngineError::UnsupportedRequest(format!("{other:?}"))),
+        if !work.pairs.is_empty() {
+            self.score_work(&mut work, &mut now, on_step)?;
         }
-        work.scored.push((index, work.pairs.len() - before));
+        if !work.prompts.is_empty() {
+            self.generate_work(work, &mut now, on_step)?;
+        }
         Ok(())
     }
 
-    /// The prompt, cut from the left so that what may be generated fits the model.
-    fn prompt(&mut self, context: &str, generation: &Generation, index: usize) -> Result<Prompt> {
+    fn work(&mut self, encoded: EncodedRequests) -> Work {
+        let mut work = Work::default();
+        for (request, encoded) in encoded.0.into_iter().enumerate() {
+            self.statistics.truncated += usize::from(encoded.is_cut);
+            match encoded.tokens {
+                RequestTokens::Continuation(pair) => {
+                    self.add_scored(request, vec![pair], false, &mut work);
+                }
+                RequestTokens::Windows(windows) => {
+                    self.add_scored(request, windows, true, &mut work);
+                }
+                RequestTokens::Prompt(tokens, generation) => {
+                    let number = encoded.number as u64;
+                    let tokenizer = self.encoder.tokenizer();
+                    work.prompts.push(Prompt {
+                        tokens,
+                        sampling: Sampling::new(&generation, self.sampling_seed, number),
+                        stopping: Stopping::new(
+                            &generation.until,
+                            generation.max_tokens,
+                            tokenizer,
+                        ),
+                        max_tokens: generation.max_tokens,
+                    });
+                    work.generated.push(request);
+                }
+            }
+        }
+        work
+    }
+
+    /// Adds a request; what was scored before is not scored again.
+    fn add_scored(
+        &self,
+        request: usize,
+        pairs: Vec<TokenizedPair>,
+        is_rolling: bool,
+        work: &mut Work,
+    ) {
+        let mut scored = Scored {
+            request,
+            is_rolling,
+            pairs_left: pairs.len(),
+            sum: PairScore {
+                logprob: 0.0,
+                is_greedy: true,
+            },
+        };
+        for pair in pairs {
+            if let Some(&score) = self.known.get(&pair_key(&pair)) {
+                scored.add(score);
+            } else {
+                work.pairs.push(pair);
+                work.owners.push(work.scored.len());
+            }
+        }
+        match scored.response() {
+            Some(answer) => work.answered.push(answer),
+            None => work.scored.push(scored),
+        }
+    }
+
+    fn score_work(
+        &mut self,
+        work: &mut Work,
+        now: &mut Progress,
+        on_step: &mut OnStep,
+    ) -> Result<()> {
+        let before = *now;
+        let (pairs, owners) = (std::mem::take(&mut work.pairs), &work.owners);
+        let scored = &mut work.scored;
+        let mut known = std::mem::take(&mut self.known);
+        self.score_each(&pairs, &mut |finished, pass| {
+            let mut answered = Vec::new();
+            for (pair, scores) in finished {
+                let score = summed(&scores);
+                known.insert(pair_key(&pairs[pair]), score);
+                let scored = &mut scored[owners[pair]];
+                scored.add(score);
+                answered.extend(scored.response());
+            }
+            now.done += answered.len();
+            now.tokens_asked = before.tokens_asked + pass.tokens_asked;
+            now.tokens_computed = before.tokens_computed + pass.tokens_computed;
+            now.work_done =
+                pass.work_done * (pairs.len() as f64) / (pairs.len() + work.prompts.len()) as f64;
+            on_step(Step {
+                answered,
+                progress: *now,
+            })
+        })?;
+        self.known = known;
+        Ok(())
+    }
+
+    fn generate_work(
+        &mut self,
+        work: Work,
+        now: &mut Progress,
+        on_step: &mut OnStep,
+    ) -> Result<()> {
         let tokenizer = self.encoder.tokenizer();
-        let (max_tokens, max_length) = (generation.max_tokens, self.encoder.max_length());
-        let room = max_length.saturating_sub(max_tokens);
-        if room == 0 {
-            return Err(EngineError::NoRoomForPrompt {
-                max_tokens,
-                max_length,
-            });
-        }
-        let mut tokens = tokenizer.encode(context)?;
-        if tokens.is_empty() {
-            tokens.push(tokenizer.prefix().ok_or(EngineError::NoPrefixToken)?);
-        }
-        let excess = tokens.len().saturating_sub(room);
-        tokens.drain(..excess);
-        self.statistics.truncated += usize::from(excess > 0);
-        Ok(Prompt {
-            tokens,
-            sampling: Sampling::new(generation, self.sampling_seed, index as u64),
-            stopping: Stopping::new(&generation.until, max_tokens, tokenizer),
-            max_tokens,
+        let generator = Generator::new(&self.decoder, tokenizer, self.limits);
+        let statistics = &mut self.statistics;
+        generator.run(work.prompts, &mut |finished, rows| {
+            statistics.tokens_computed += rows;
+            now.tokens_computed += rows;
+            let mut answered = Vec::with_capacity(finished.len());
+            for text in finished {
+                let asked = text.prompt_tokens + text.tokens;
+                statistics.tokens_asked += asked;
+                now.tokens_asked += asked;
+                let response = Response::GenerateUntil { text: text.text };
+                answered.push((work.generated[text.number], response));
+            }
+            now.done += answered.len();
+            now.work_done = now.done as f64 / now.total as f64;
+            on_step(Step {
+                answered,
+                progress: *now,
+            })
         })
     }
 }
 
 /// Log-probabilities summed in f64.
-fn scored_response(request: &Request, scores: &[TokenScore]) -> Response {
-    let logprob = scores.iter().map(|score| f64::from(score.logprob)).sum();
-    match request {
-        Request::LoglikelihoodRolling { .. } => Response::LoglikelihoodRolling { logprob },
-        _ => Response::Loglikelihood {
-            logprob,
-            is_greedy: scores.iter().all(|score| score.is_argmax),
-        },
+fn summed(scores: &[TokenScore]) -> PairScore {
+    PairScore {
+        logprob: scores.iter().map(|score| f64::from(score.logprob)).sum(),
+        is_greedy: scores.iter().all(|score| score.is_argmax),
     }
+}
+
+fn pair_key(pair: &TokenizedPair) -> [u8; 32] {
+    let mut key = Sha256::new();
+    key.update(pair.prompt.len().to_le_bytes());
+    for token in pair.prompt.iter().chain(&pair.answer) {
+        key.update(token.to_le_bytes());
+    }
+    key.finalize().into()
 }

@@ -10,13 +10,12 @@ use harness_task::{Request, Response};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use sha2::{Digest, Sha256};
 
+use crate::answer::{OnStep, Step};
 use crate::error::{EngineError, Result};
 use crate::scorer::{Progress, Scorer};
 
 /// How long to wait for another process that writes.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Requests that are answered before their answers are written: what a run that breaks off has to repeat at most.
-const REQUESTS_KEPT_TOGETHER: usize = 256;
 /// Part of every key; raised when this crate comes to answer otherwise than before.
 const FORMAT: &str = "1 float32";
 
@@ -89,17 +88,17 @@ impl AnswerCache {
         Ok(found)
     }
 
-    fn keep(&mut self, requests: &[Request], responses: &[Response]) -> Result<()> {
-        let row = |(request, response): (&Request, &Response)| {
+    /// Writes answers, each with the place of its request.
+    fn keep(&mut self, requests: &[Request], answers: &[(usize, Response)]) -> Result<()> {
+        if answers.is_empty() {
+            return Ok(());
+        }
+        let row = |(index, response): &(usize, Response)| {
             let answer = serde_json::to_string(response);
             let answer = answer.map_err(|error| failed(&self.file, &error))?;
-            Ok((self.key(request)?, answer))
+            Ok((self.key(&requests[*index])?, answer))
         };
-        let rows: Vec<(Vec<u8>, String)> = requests
-            .iter()
-            .zip(responses)
-            .map(row)
-            .collect::<Result<_>>()?;
+        let rows: Vec<(Vec<u8>, String)> = answers.iter().map(row).collect::<Result<_>>()?;
         let mut write = || -> rusqlite::Result<()> {
             let write = TransactionBehavior::Immediate;
             let transaction = self.connection.transaction_with_behavior(write)?;
@@ -124,7 +123,7 @@ impl AnswerCache {
 }
 
 impl Scorer {
-    /// As [`Scorer::answer`], asking only what `cache` lacks, and keeping the answers a few hundred at a time.
+    /// As [`Scorer::answer`], asking only what `cache` lacks, and keeping answers as they come.
     ///
     /// # Errors
     /// As [`Scorer::answer`], and when the cache fails.
@@ -132,35 +131,39 @@ impl Scorer {
         &mut self,
         requests: &[Request],
         cache: &mut AnswerCache,
-        progress: &mut dyn FnMut(Progress),
+        on_step: &mut OnStep,
     ) -> Result<Vec<Response>> {
         if requests.iter().any(is_drawn) {
-            return self.answer(requests, progress);
+            return self.answer(requests, on_step);
         }
         let mut responses = cache.find(requests)?;
-        let mut missing: Vec<usize> = (0..requests.len())
-            .filter(|&index| responses[index].is_none())
+        let (total, all) = (requests.len(), 0..requests.len());
+        let missing: Vec<usize> = all.filter(|&index| responses[index].is_none()).collect();
+        let answered: Vec<(usize, Response)> = responses
+            .iter()
+            .enumerate()
+            .filter_map(|(index, found)| Some((index, found.clone()?)))
             .collect();
-        // Prompts that share a prefix stay together.
-        missing.sort_by_cached_key(|&index| beginning(&requests[index]).to_owned());
-        let mut known = requests.len() - missing.len();
-        for part in missing.chunks(REQUESTS_KEPT_TOGETHER) {
-            let asked: Vec<Request> = part.iter().map(|&index| requests[index].clone()).collect();
-            let mut in_all = |part: Progress| {
-                progress(Progress {
-                    done: known + part.done,
-                    total: requests.len(),
-                    ..part
-                });
-            };
-            let answers = self
-                .answer(&asked, &mut in_all)
-                .map_err(|error| at_place(error, part))?;
-            cache.keep(&asked, &answers)?;
-            known += part.len();
-            for (&index, answer) in part.iter().zip(answers) {
-                responses[index] = Some(answer);
-            }
+        let known = answered.len();
+        on_step(Step {
+            answered,
+            progress: Progress {
+                done: known,
+                total,
+                ..Progress::default()
+            },
+        })?;
+        let asked: Vec<Request> = missing.iter().map(|&i| requests[i].clone()).collect();
+        let answers = self.answer(&asked, &mut |mut step| {
+            cache.keep(&asked, &step.answered)?;
+            step.answered.iter_mut().for_each(|(i, _)| *i = missing[*i]);
+            step.progress.done += known;
+            step.progress.total = total;
+            on_step(step)
+        });
+        let answers = answers.map_err(|error| at_place(error, &missing))?;
+        for (index, answer) in missing.into_iter().zip(answers) {
+            responses[index] = Some(answer);
         }
         Ok(responses.into_iter().flatten().collect())
     }
@@ -179,14 +182,6 @@ fn at_place(error: EngineError, places: &[usize]) -> EngineError {
 
 fn is_drawn(request: &Request) -> bool {
     matches!(request, Request::GenerateUntil { generation, .. } if generation.do_sample)
-}
-
-fn beginning(request: &Request) -> &str {
-    match request {
-        Request::Loglikelihood { context, .. } | Request::GenerateUntil { context, .. } => context,
-        Request::LoglikelihoodRolling { text } => text,
-        _ => "",
-    }
 }
 
 /// What a model is, by the contents of its files and of its adapter's: the file or directory itself, with the settings that
@@ -272,8 +267,7 @@ mod tests {
         let open = |model: u8| AnswerCache::open(&file, ModelIdentity([model; 32])).unwrap();
         let exact = response(-0.1 - 1e-16);
         let (mut one, mut other) = (open(1), open(2));
-        one.keep(&[request("x")], std::slice::from_ref(&exact))
-            .unwrap();
+        one.keep(&[request("x")], &[(0, exact.clone())]).unwrap();
         let asked = [request("x"), request("y")];
         assert_eq!(one.find(&asked).unwrap(), [Some(exact), None]);
         assert_eq!(other.find(&asked).unwrap(), [None, None]);
@@ -288,7 +282,7 @@ mod tests {
             let mut cache = AnswerCache::open(&file, ModelIdentity([0; 32])).unwrap();
             for i in 0..20 {
                 cache
-                    .keep(&[request(&format!("{name} {i}"))], &[response(-1.0)])
+                    .keep(&[request(&format!("{name} {i}"))], &[(0, response(-1.0))])
                     .unwrap();
             }
         };

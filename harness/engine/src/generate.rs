@@ -9,12 +9,7 @@ use harness_model::{Decoder, KeyValueCache, PackedBatch, Tokenizer};
 use crate::error::Result;
 use crate::sampling::Sampling;
 use crate::stopping::Stopping;
-
-/// Memory for keys and values, in bytes.
-const CACHE_BYTES: usize = 1 << 30;
-
-/// Prompt tokens that go through the model at a time.
-const PROMPT_ROWS_PER_PASS: usize = 1024;
+use crate::walk::PassLimits;
 
 /// A text to generate.
 pub(crate) struct Prompt {
@@ -26,15 +21,14 @@ pub(crate) struct Prompt {
     pub(crate) max_tokens: usize,
 }
 
-/// What generation has come to.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Generated {
-    /// Texts that have ended.
-    pub(crate) texts: usize,
-    /// Tokens that went through the model.
-    pub(crate) rows: usize,
+/// A text that has ended.
+pub(crate) struct GeneratedText {
+    /// Its place in the list of prompts.
+    pub(crate) number: usize,
+    pub(crate) text: String,
     /// Tokens that were generated.
     pub(crate) tokens: usize,
+    pub(crate) prompt_tokens: usize,
 }
 
 /// A text that is being generated.
@@ -48,114 +42,131 @@ struct Sequence {
     path: Vec<usize>,
 }
 
+impl Sequence {
+    /// Puts what has not been through the model into `batch`, at most `room` tokens of it; gives their number.
+    fn push_to(&mut self, batch: &mut PackedBatch, room: usize) -> usize {
+        let waiting = &self.tokens[self.path.len()..];
+        let new = &waiting[..waiting.len().min(room)];
+        if !new.is_empty() {
+            let rows = batch.push_after(&self.path, new, self.tokens.len());
+            self.path.extend(rows);
+        }
+        new.len()
+    }
+
+    /// The row of the last token, if that has been through the model: what the next one is read off.
+    fn last_row(&self) -> Option<usize> {
+        let is_through = self.path.len() == self.tokens.len();
+        self.path.last().copied().filter(|_| is_through)
+    }
+}
+
 /// Texts in the making.
 pub(crate) struct Generator<'a> {
     decoder: &'a Decoder,
     tokenizer: &'a Tokenizer,
     cache: KeyValueCache,
     active: Vec<Sequence>,
-    max_sequences: usize,
-    max_rows: usize,
+    limits: PassLimits,
 }
 
 impl<'a> Generator<'a> {
-    /// At most `max_sequences` texts side by side.
-    pub(crate) fn new(
-        decoder: &'a Decoder,
-        tokenizer: &'a Tokenizer,
-        max_sequences: usize,
-    ) -> Self {
-        let spec = decoder.spec();
-        let row = 2 * spec.layers.len() * spec.attention.kv_heads * spec.attention.head_dim;
+    /// Texts go side by side, and prompts through the model, as far as `limits` allow; a single text always does.
+    pub(crate) fn new(decoder: &'a Decoder, tokenizer: &'a Tokenizer, limits: PassLimits) -> Self {
         Self {
             decoder,
             tokenizer,
             cache: KeyValueCache::default(),
             active: Vec::new(),
-            max_sequences: max_sequences.max(1),
-            max_rows: CACHE_BYTES / (row * size_of::<f32>()),
+            limits,
         }
     }
 
-    /// The texts that follow `prompts`, in their order.
+    /// The texts that follow `prompts`; each pass hands on those that it finishes, with the number of its rows.
     ///
     /// # Errors
     /// When the model gives no numbers or a token cannot be decoded.
     pub(crate) fn run(
         mut self,
         prompts: Vec<Prompt>,
-        progress: &mut dyn FnMut(Generated),
-    ) -> Result<Vec<String>> {
-        let mut texts = vec![String::new(); prompts.len()];
+        on_pass: &mut dyn FnMut(Vec<GeneratedText>, usize) -> Result<()>,
+    ) -> Result<()> {
         let mut waiting: Vec<(usize, Prompt)> = prompts.into_iter().enumerate().collect();
         // Neighbours share the most.
         waiting.sort_by(|(_, a), (_, b)| a.tokens.cmp(&b.tokens));
         let mut waiting = VecDeque::from(waiting);
-        let mut done = Generated::default();
         while !(waiting.is_empty() && self.active.is_empty()) {
             self.forget_the_finished()?;
             let batch = self.next_batch(&mut waiting);
-            done.rows += batch.len();
-            done.tokens += self.active.len();
-            for (number, text) in self.step(&batch)? {
-                texts[number] = text;
-                done.texts += 1;
-            }
-            progress(done);
+            let finished = self.step(&batch)?;
+            on_pass(finished, batch.len())?;
         }
-        Ok(texts)
+        Ok(())
     }
 
-    /// The last token of every text, and the prompts of new ones as far as there is room.
+    /// What every text has that has not been through the model: its last token, or a part of its prompt; and the prompts of
+    /// new texts as far as there is room.
     fn next_batch(&mut self, waiting: &mut VecDeque<(usize, Prompt)>) -> PackedBatch {
         let mut batch = PackedBatch::continuing(self.cache.rows());
+        let mut room = self.limits.rows;
         for sequence in &mut self.active {
-            let last = &sequence.tokens[sequence.path.len()..];
-            sequence.path.extend(batch.push_after(&sequence.path, last));
+            // Texts go on whatever room their prompts leave.
+            let is_prompt = sequence.tokens.len() == sequence.prompt.tokens.len();
+            room -= sequence
+                .push_to(&mut batch, if is_prompt { room } else { room.max(1) })
+                .min(room);
         }
-        let before = batch.len();
-        while let Some((_, next)) = waiting.front() {
-            let shared = self.shared_with_active(&next.tokens);
-            let new = next.tokens.len() - shared.len();
-            let is_full = self.active.len() == self.max_sequences
-                || self.rows_needed() + new + next.max_tokens > self.max_rows
-                || batch.len() - before + new > PROMPT_ROWS_PER_PASS;
-            if is_full && !self.active.is_empty() {
+        while room > 0 && self.active.len() < self.limits.sequences {
+            let Some((_, next)) = waiting.front() else {
+                break;
+            };
+            let path = self.shared_with_active(&next.tokens);
+            let rows = self.rows_needed() + next.tokens.len() - path.len() + next.max_tokens;
+            if rows > self.limits.kept_rows && !self.active.is_empty() {
                 break;
             }
             let Some((number, prompt)) = waiting.pop_front() else {
                 break;
             };
-            let mut path = shared;
-            path.extend(batch.push_after(&path, &prompt.tokens[path.len()..]));
-            self.active.push(Sequence {
+            let tokens = prompt.tokens.clone();
+            let mut sequence = Sequence {
                 number,
-                tokens: prompt.tokens.clone(),
                 prompt,
+                tokens,
                 path,
-            });
+            };
+            room -= sequence.push_to(&mut batch, room);
+            self.active.push(sequence);
         }
         batch
     }
 
-    /// Runs the batch, which holds the last token of every active text, and takes out the texts that it finishes.
-    fn step(&mut self, batch: &PackedBatch) -> Result<Vec<(usize, String)>> {
+    /// Runs the batch, and takes out the texts that it finishes.
+    fn step(&mut self, batch: &PackedBatch) -> Result<Vec<GeneratedText>> {
         let first = batch.first_row();
         let hidden = self.decoder.extend(&mut self.cache, batch)?;
-        let rows = self
-            .active
-            .iter()
-            .filter_map(|sequence| sequence.path.last());
-        let rows: Vec<usize> = rows.map(|row| row - first).collect();
-        let logits = self.decoder.logits_of(&hidden, &rows)?;
+        let ends = self.active.iter().filter_map(Sequence::last_row);
+        let rows: Vec<usize> = ends.map(|row| row - first).collect();
+        let mut logits = self.decoder.logits_of(&hidden, &rows)?.into_iter();
         let mut finished = Vec::new();
         let mut going_on = Vec::with_capacity(self.active.len());
-        for (mut sequence, logits) in std::mem::take(&mut self.active).into_iter().zip(logits) {
+        for mut sequence in std::mem::take(&mut self.active) {
+            let logits = sequence.last_row().and_then(|_| logits.next());
+            let Some(logits) = logits else {
+                going_on.push(sequence);
+                continue;
+            };
             let prompt = &mut sequence.prompt;
             sequence.tokens.push(prompt.sampling.choose(&logits)?);
             let generated = &sequence.tokens[prompt.tokens.len()..];
-            match prompt.stopping.finished(generated, self.tokenizer)? {
-                Some(text) => finished.push((sequence.number, text)),
+            let text = prompt.stopping.finished(generated, self.tokenizer)?;
+            match text {
+                Some(text) => finished.push(GeneratedText {
+                    number: sequence.number,
+                    text,
+                    tokens: generated.len(),
+                    prompt_tokens: prompt.tokens.len(),
+                }),
                 None => going_on.push(sequence),
             }
         }
@@ -188,7 +199,7 @@ impl<'a> Generator<'a> {
     fn rows_needed(&self) -> usize {
         let to_come = |sequence: &Sequence| {
             let prompt = &sequence.prompt;
-            prompt.tokens.len() + prompt.max_tokens - sequence.path.len()
+            (prompt.tokens.len() + prompt.max_tokens).saturating_sub(sequence.path.len())
         };
         self.cache.rows() + self.active.iter().map(to_come).sum::<usize>()
     }

@@ -6,15 +6,21 @@
 mod answer;
 mod cache;
 mod encode;
+mod encoded;
 mod error;
 mod generate;
+mod memory;
 mod rolling;
 mod sampling;
 mod scorer;
 mod stopping;
+mod walk;
 
+pub use answer::{OnStep, Step};
 pub use cache::{AnswerCache, ModelIdentity, model_identity};
 pub use encode::Encoder;
+pub use encoded::EncodedRequests;
 pub use error::{EngineError, Result};
 pub use harness_model::TokenScore;
+pub use memory::MemoryBudget;
 pub use scorer::{Progress, Scorer, ScoringStatistics};

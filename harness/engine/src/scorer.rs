@@ -1,26 +1,34 @@
-//! Scores continuations in packed batches: requests are sorted by their tokens, so that what they share is computed once.
+//! Scores continuations: what requests share is computed once, in passes of bounded size.
+
+use std::collections::HashMap;
 
 use harness_model::train::TokenizedPair;
-use harness_model::{Decoder, PackedBatch, Tokenizer};
+use harness_model::{Decoder, KeyValueCache, Tokenizer};
 
 use crate::TokenScore;
 use crate::encode::Encoder;
 use crate::error::{EngineError, Result};
+use crate::memory::MemoryBudget;
+use crate::walk::{Pass, PassLimits, Walk};
 
-/// Rows of one packed batch: enough to keep matrix products busy, few enough to keep activations small.
-const DEFAULT_BATCH_ROWS: usize = 1024;
+/// Rows of one pass where memory allows it: more make matrix products no faster.
+const ROWS_PER_PASS: usize = 1024;
 
 /// lm-eval's seed of torch, which draws there.
 const DEFAULT_SAMPLING_SEED: u64 = 1234;
 
 /// How far a call has come.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     /// Requests answered.
     pub done: usize,
     /// Requests in all.
     pub total: usize,
-    /// Tokens run through the model so far.
+    /// Share of the work that is done, between 0 and 1: rows where their number is known, requests where it is not.
+    pub work_done: f64,
+    /// Input tokens of the requests answered by computing, each counted alone.
+    pub tokens_asked: usize,
+    /// Tokens run through the model by this call.
     pub tokens_computed: usize,
 }
 
@@ -39,39 +47,60 @@ pub struct ScoringStatistics {
 pub struct Scorer {
     pub(crate) decoder: Decoder,
     pub(crate) encoder: Encoder,
-    batch_rows: usize,
-    pub(crate) batch_sequences: usize,
+    pub(crate) limits: PassLimits,
+    pub(crate) memory: MemoryBudget,
     pub(crate) sampling_seed: u64,
     pub(crate) statistics: ScoringStatistics,
+    /// What was scored before, by the tokens: several tasks ask the same.
+    pub(crate) known: HashMap<[u8; 32], PairScore>,
+}
+
+/// The sum over a pair's answer tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PairScore {
+    pub(crate) logprob: f64,
+    pub(crate) is_greedy: bool,
 }
 
 impl Scorer {
-    /// A scorer whose sequences are cut to what the model was made for.
+    /// A scorer whose sequences are cut to what the model was made for, with the usual share of free memory.
     pub fn new(decoder: Decoder, tokenizer: Tokenizer) -> Self {
         let encoder = Encoder::new(tokenizer, decoder.spec().max_positions);
+        let memory = MemoryBudget::default();
         Self {
+            limits: limits(memory, &decoder, ROWS_PER_PASS, usize::MAX),
+            memory,
             decoder,
             encoder,
-            batch_rows: DEFAULT_BATCH_ROWS,
-            batch_sequences: usize::MAX,
             sampling_seed: DEFAULT_SAMPLING_SEED,
             statistics: ScoringStatistics::default(),
+            known: HashMap::new(),
         }
     }
 
-    /// Sets how many tokens go through the model at a time; a longer sequence goes alone.
+    /// Sets how much memory may be used besides the weights.
     #[must_use]
-    pub fn with_batch_rows(self, batch_rows: usize) -> Self {
-        Self { batch_rows, ..self }
-    }
-
-    /// Sets how many sequences go through the model at a time, besides the limit on tokens.
-    #[must_use]
-    pub fn with_batch_sequences(self, batch_sequences: usize) -> Self {
+    pub fn with_memory(self, memory: MemoryBudget) -> Self {
+        let limits = limits(memory, &self.decoder, ROWS_PER_PASS, self.limits.sequences);
         Self {
-            batch_sequences,
+            limits,
+            memory,
             ..self
         }
+    }
+
+    /// Sets how many tokens go through the model at a time, as far as memory allows.
+    #[must_use]
+    pub fn with_batch_rows(self, rows: usize) -> Self {
+        let limits = limits(self.memory, &self.decoder, rows, self.limits.sequences);
+        Self { limits, ..self }
+    }
+
+    /// Sets how many sequences go through the model at a time, besides the limit on tokens; at least one does.
+    #[must_use]
+    pub fn with_batch_sequences(mut self, sequences: usize) -> Self {
+        self.limits.sequences = sequences.max(1);
+        self
     }
 
     /// Sets the seed of texts that are drawn; each request has a stream of its own.
@@ -102,92 +131,71 @@ impl Scorer {
         pairs: &[TokenizedPair],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Vec<TokenScore>>> {
-        let inputs: Vec<Vec<u32>> = pairs.iter().map(TokenizedPair::input).collect();
-        let mut order: Vec<usize> = (0..pairs.len()).collect();
-        order.sort_by(|&a, &b| inputs[a].cmp(&inputs[b]));
         let mut scores = vec![Vec::new(); pairs.len()];
-        let mut waiting = order.as_slice();
-        while !waiting.is_empty() {
-            let batch = self.next_batch(&mut waiting, pairs, &inputs);
-            self.statistics.tokens_asked += batch
-                .members
-                .iter()
-                .map(|&i| inputs[i].len())
-                .sum::<usize>();
-            self.statistics.tokens_computed += batch.packed.len();
-            batch.run(&self.decoder, pairs, &mut scores)?;
-            let tokens_computed = self.statistics.tokens_computed;
-            progress(Progress {
-                done: pairs.len() - waiting.len(),
-                total: pairs.len(),
-                tokens_computed,
-            });
+        self.score_each(pairs, &mut |scored, now| {
+            for (pair, own) in scored {
+                scores[pair] = own;
+            }
+            progress(now);
+            Ok(())
+        })?;
+        Ok(scores)
+    }
+
+    /// Scores pairs pass by pass and hands on those that each pass has finished, with the scores of their answer tokens.
+    pub(crate) fn score_each(
+        &mut self,
+        pairs: &[TokenizedPair],
+        on_pass: &mut dyn FnMut(Vec<(usize, Vec<TokenScore>)>, Progress) -> Result<()>,
+    ) -> Result<()> {
+        let mut walk = Walk::new(pairs, self.limits, self.decoder.spec().long_above());
+        let rows = walk.rows_to_compute();
+        let mut now = Progress {
+            total: pairs.len(),
+            ..Progress::default()
+        };
+        let mut cache = KeyValueCache::default();
+        // Of a pair that a pass has cut.
+        let mut begun = Vec::new();
+        while let Some(pass) = walk.next_pass() {
+            let mut scores = self.run(&pass, &mut cache)?.into_iter();
+            let mut finished = Vec::with_capacity(pass.parts.len());
+            for part in &pass.parts {
+                begun.extend(scores.by_ref().take(part.targets));
+                if part.is_last {
+                    finished.push((part.pair, std::mem::take(&mut begun)));
+                    now.tokens_asked += walk.input_tokens(part.pair);
+                }
+            }
+            now.done += finished.len();
+            now.tokens_computed += pass.batch.len();
+            now.work_done = now.tokens_computed as f64 / rows.max(now.tokens_computed) as f64;
+            on_pass(finished, now)?;
+        }
+        self.statistics.tokens_asked += now.tokens_asked;
+        self.statistics.tokens_computed += now.tokens_computed;
+        Ok(())
+    }
+
+    fn run(&self, pass: &Pass, cache: &mut KeyValueCache) -> Result<Vec<TokenScore>> {
+        let hidden = self
+            .decoder
+            .extend_keeping(cache, &pass.batch, &pass.kept)?;
+        if pass.targets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let scores = self.decoder.token_scores(&hidden, &pass.targets)?;
+        if !scores.iter().all(|score| score.logprob.is_finite()) {
+            return Err(EngineError::NotFinite);
         }
         Ok(scores)
     }
 }
 
-impl Scorer {
-    /// Takes pairs off the front of `waiting` until the batch is full, at least one.
-    fn next_batch(
-        &self,
-        waiting: &mut &[usize],
-        pairs: &[TokenizedPair],
-        inputs: &[Vec<u32>],
-    ) -> ScoringBatch {
-        let mut batch = ScoringBatch {
-            packed: PackedBatch::separating(self.decoder.spec().long_above()),
-            members: Vec::new(),
-            targets: Vec::new(),
-        };
-        while let Some((&next, rest)) = waiting.split_first() {
-            let new_rows = inputs[next].len() - batch.packed.shared_with_last(&inputs[next]);
-            let full = batch.packed.len() + new_rows > self.batch_rows
-                || batch.members.len() == self.batch_sequences;
-            if full && !batch.members.is_empty() {
-                break;
-            }
-            batch.push(next, &pairs[next], &inputs[next]);
-            *waiting = rest;
-        }
-        batch
-    }
-}
-
-/// Some pairs packed together.
-struct ScoringBatch {
-    packed: PackedBatch,
-    /// Indices of the pairs, in packing order.
-    members: Vec<usize>,
-    /// (row, token) to score, members end to end.
-    targets: Vec<(usize, u32)>,
-}
-
-impl ScoringBatch {
-    /// Adds a pair.
-    fn push(&mut self, member: usize, pair: &TokenizedPair, input: &[u32]) {
-        let rows = self.packed.push_sharing(input);
-        let predicting = rows[pair.prompt.len() - 1..].iter().copied();
-        self.targets
-            .extend(predicting.zip(pair.answer.iter().copied()));
-        self.members.push(member);
-    }
-
-    fn run(
-        &self,
-        decoder: &Decoder,
-        pairs: &[TokenizedPair],
-        scores: &mut [Vec<TokenScore>],
-    ) -> Result<()> {
-        let hidden = decoder.hidden(&self.packed)?;
-        let all = decoder.token_scores(&hidden, &self.targets)?;
-        if !all.iter().all(|score| score.logprob.is_finite()) {
-            return Err(EngineError::NotFinite);
-        }
-        let mut all = all.into_iter();
-        for &member in &self.members {
-            scores[member] = all.by_ref().take(pairs[member].answer.len()).collect();
-        }
-        Ok(())
+fn limits(memory: MemoryBudget, decoder: &Decoder, rows: usize, sequences: usize) -> PassLimits {
+    PassLimits {
+        rows: rows.min(memory.rows_per_pass(decoder.spec())).max(1),
+        sequences,
+        kept_rows: memory.kept_rows(decoder.spec()),
     }
 }

@@ -60,14 +60,13 @@ impl PackedBatch {
     }
 
     /// Adds `tokens` after a sequence whose rows are `path`, from its start, in this batch or computed before, and returns
-    /// the new rows.
-    pub fn push_after(&mut self, path: &[usize], tokens: &[u32]) -> Range<usize> {
+    /// the new rows. They belong to a sequence of `length` tokens in all, some of which may come in later batches.
+    pub fn push_after(&mut self, path: &[usize], tokens: &[u32], length: usize) -> Range<usize> {
         let start = self.first_row + self.len();
         self.last_path = path.to_vec();
         self.extend_path(path.len(), tokens);
         let rows = start..self.first_row + self.len();
-        self.continued
-            .push((rows.clone(), path.len() + tokens.len()));
+        self.continued.push((rows.clone(), length));
         rows
     }
 

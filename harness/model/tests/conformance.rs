@@ -288,7 +288,7 @@ fn greedy_generation() {
             let mut whole = PackedBatch::new();
             whole.push(&sequence);
             let mut step = PackedBatch::continuing(cache.rows());
-            path.extend(step.push_after(&path, &new));
+            path.extend(step.push_after(&path, &new, path.len() + new.len()));
             let hidden = decoder.hidden(&whole).unwrap();
             let continued = decoder.extend(&mut cache, &step).unwrap();
             let [got, again] = [hidden, continued].map(|hidden| {

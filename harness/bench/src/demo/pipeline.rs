@@ -181,7 +181,11 @@ impl<'a> Demo<'a> {
             let step = tuner.step()?;
             tokens += step.tokens;
             let remark = format!("loss {:.3}", step.loss);
-            observer(Event::StageAdvanced { done, remark });
+            observer(Event::StageAdvanced {
+                done,
+                work_done: None,
+                remark,
+            });
         }
         let cost = self.cost(steps, tokens, 0, start.elapsed().as_secs_f64());
         Ok((tuner.weights().clone(), cost))

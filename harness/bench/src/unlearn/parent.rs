@@ -228,6 +228,7 @@ fn follow(mut worker: Worker, staging: &Path, observer: &mut Observer) -> Result
             Some(WorkerEvent::Step(step)) => {
                 writeln!(log, "{}", serde_json::json!(step)).map_err(io(&path))?;
                 observer(Event::StageAdvanced {
+                    work_done: None,
                     done: step.step,
                     remark: format!("loss {:.3}", step.loss),
                 });

@@ -130,6 +130,7 @@ impl Relearn {
         });
         let advance = &mut |progress: harness_engine::Progress| {
             terminal.show(Event::StageAdvanced {
+                work_done: Some(progress.work_done),
                 done: progress.done,
                 remark: String::new(),
             });

@@ -93,13 +93,24 @@ impl KeyValueCache {
 }
 
 /// The cache of one pass; layers take turns.
-pub(super) struct PassCache(Mutex<KeyValueCache>);
+pub(super) struct PassCache {
+    cache: Mutex<KeyValueCache>,
+    /// Rows that outlive the pass, old and new; all where nothing is said.
+    kept: Option<Vec<Range<usize>>>,
+}
 
 impl PassCache {
-    /// For a pass of `layers` layers that adds rows to `cache`.
-    pub(super) fn new(mut cache: KeyValueCache, layers: usize) -> Self {
+    /// For a pass of `layers` layers that adds rows to `cache` and leaves `kept`.
+    pub(super) fn new(
+        mut cache: KeyValueCache,
+        layers: usize,
+        kept: Option<&[Range<usize>]>,
+    ) -> Self {
         cache.layers.resize_with(layers, LayerCache::default);
-        Self(Mutex::new(cache))
+        Self {
+            cache: Mutex::new(cache),
+            kept: kept.map(<[_]>::to_vec),
+        }
     }
 
     /// Adds the new rows' keys and values to layer `layer`; gives the attention of the new rows' queries over all rows.
@@ -110,15 +121,25 @@ impl PassCache {
         blocks: &Arc<Vec<Block>>,
         rule: AttentionRule,
     ) -> Result<Tensor> {
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.layers[layer].attention(new, blocks, rule)
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = cache.rows + new[0].dim(0)?;
+        let layer = &mut cache.layers[layer];
+        let mixed = layer.attention(new, blocks, rule)?;
+        // At once, so that only one layer at a time holds what nobody will need.
+        if let Some(kept) = &self.kept {
+            layer.retain(rows, kept)?;
+        }
+        Ok(mixed)
     }
 
     /// The cache with the rows that the pass has added.
     pub(super) fn into_cache(self, new_rows: usize) -> KeyValueCache {
-        let cache = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let cache = self.cache.into_inner();
+        let cache = cache.unwrap_or_else(PoisonError::into_inner);
+        let all = cache.rows + new_rows;
+        let rows = |kept: Vec<Range<usize>>| kept.iter().map(Range::len).sum();
         KeyValueCache {
-            rows: cache.rows + new_rows,
+            rows: self.kept.map_or(all, rows),
             ..cache
         }
     }

@@ -12,6 +12,7 @@ mod layer;
 mod norm;
 mod rotation;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
@@ -140,11 +141,36 @@ impl Decoder {
     /// # Errors
     /// As [`Self::hidden`], and when the batch is numbered otherwise. The cache is empty then.
     pub fn extend(&self, cache: &mut KeyValueCache, batch: &PackedBatch) -> Result<Tensor> {
+        self.run_after(cache, batch, None)
+    }
+
+    /// As [`Self::extend`], leaving only the rows `kept`, old and new, in the cache, numbered anew in that order.
+    ///
+    /// # Errors
+    /// As [`Self::extend`].
+    pub fn extend_keeping(
+        &self,
+        cache: &mut KeyValueCache,
+        batch: &PackedBatch,
+        kept: &[Range<usize>],
+    ) -> Result<Tensor> {
+        if cache.rows() == 0 && kept.is_empty() {
+            return Ok(self.hidden(batch)?.detach());
+        }
+        self.run_after(cache, batch, Some(kept))
+    }
+
+    fn run_after(
+        &self,
+        cache: &mut KeyValueCache,
+        batch: &PackedBatch,
+        kept: Option<&[Range<usize>]>,
+    ) -> Result<Tensor> {
         if batch.first_row() != cache.rows() {
             let message = "a batch must be numbered after the rows that it goes on from";
             return Err(ModelError::BadInput(message.into()));
         }
-        let before = PassCache::new(std::mem::take(cache), self.layers.len());
+        let before = PassCache::new(std::mem::take(cache), self.layers.len(), kept);
         let mut pass = self.pass(batch)?;
         pass.cache = Some(before);
         let pass = Arc::new(pass);

@@ -7,6 +7,7 @@ mod model;
 mod pairs;
 mod prompts;
 mod scoring;
+mod sizing;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,9 +60,8 @@ pub(crate) struct Eval {
     /// Show the prompt of each task's first document
     #[arg(long, short = 'w', value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
     write_out: Option<bool>,
-    /// Sequences that go through the model at a time: a number, or auto, which goes by tokens
-    #[arg(long, short = 'b', value_name = "N", default_value = "auto")]
-    batch_size: String,
+    #[command(flatten)]
+    sizing: sizing::SizingOptions,
     /// Keep answers in PREFIX.db, and take from there what was answered before
     #[arg(long, short = 'c', value_name = "PREFIX")]
     use_cache: Option<PathBuf>,
@@ -87,7 +87,7 @@ const EXAMPLES: &str = "Examples:
 impl Eval {
     pub(crate) fn run(self) -> Result<()> {
         let log_samples = self.logs_samples()?;
-        self.batch_sequences()?;
+        self.sizing.check()?;
         self.prompts.check()?;
         let wanted = self.model.wanted()?;
         let documents = self.documents.documents()?;
@@ -113,6 +113,8 @@ impl Eval {
             files: files.as_ref(),
             log_samples,
             write_out: self.write_out == Some(true),
+            // Python functions may draw from one stream of random numbers.
+            prepares_ahead: self.trust_remote_code != Some(true),
             cache: self.cache(&wanted.sources(&model))?,
             scorer: self.scorer(&model, &run)?,
             terminal,
@@ -138,7 +140,7 @@ impl Eval {
             tree,
             tasks: Vec::new(),
             groups: Vec::new(),
-            batch_size: self.batch_size.clone(),
+            batch_size: self.sizing.batch_size.clone(),
             use_cache: self.use_cache.clone(),
             limit: self.documents.limit,
             started_unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64(),
@@ -147,8 +149,8 @@ impl Eval {
     }
 
     fn scorer(&self, model: &Model, run: &EvalRun) -> Result<Scorer> {
-        let scorer = Scorer::new(model.decoder()?, model.tokenizer.clone())
-            .with_batch_sequences(self.batch_sequences()?);
+        let scorer = Scorer::new(model.decoder()?, model.tokenizer.clone());
+        let scorer = self.sizing.apply(scorer)?;
         Ok(match run.prompting.seeds {
             [_, _, Some(seed), _] => scorer.with_sampling_seed(seed),
             _ => scorer,
@@ -205,20 +207,6 @@ impl Eval {
                 Err(Refused(problem).into())
             }
             (asked, _) => Ok(asked.is_some()),
-        }
-    }
-
-    /// Results do not depend on it; it is there for those who must save memory.
-    fn batch_sequences(&self) -> Result<usize> {
-        match self.batch_size.as_str() {
-            auto if auto == "auto" || auto.starts_with("auto:") => Ok(usize::MAX),
-            number => number
-                .parse()
-                .ok()
-                .filter(|&sequences: &usize| sequences > 0)
-                .ok_or_else(|| {
-                    Refused(format!("--batch-size {number}: a positive number, or auto")).into()
-                }),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Task after task through the model: each is scored, judged and written down before the next begins. Reads no option.
 
-use std::time::Instant;
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use harness_bench::{Event, evaluate_with_cache, score_groups, warnings};
-use harness_engine::{AnswerCache, Progress, Scorer};
+use harness_bench::{EvaluationProgress, Event, Questions, score_groups, warnings};
+use harness_engine::{AnswerCache, Progress, Scorer, ScoringStatistics};
 use harness_report::{EvalFiles, EvalRun, ScoredTask};
 use harness_task::{Limit, RequestOptions, Task, TaskResult, python_str};
 
@@ -18,6 +19,8 @@ pub(super) struct Scoring<'a> {
     pub(super) files: Option<&'a EvalFiles>,
     pub(super) log_samples: bool,
     pub(super) write_out: bool,
+    /// Whether a task's prompts are made while the one before it is scored.
+    pub(super) prepares_ahead: bool,
     pub(super) cache: Option<AnswerCache>,
     pub(super) scorer: Scorer,
     pub(super) terminal: Terminal,
@@ -27,12 +30,43 @@ impl Scoring<'_> {
     /// Adds every task to `run`, and the groups that are complete with it.
     pub(super) fn add_all(&mut self, tasks: &[Task], run: &mut EvalRun) -> Result<()> {
         let start = Instant::now();
+        // Answers that are kept are looked for by text.
+        let encoder = self.cache.is_none().then(|| self.scorer.encoder().clone());
+        let (documents, options) = (self.documents, self.options);
+        let questions = |task: &Task| {
+            let options = documents.of(task.spec(), options);
+            Questions::new(task, &options, encoder.as_ref())
+        };
+        if self.prepares_ahead {
+            std::thread::scope(|scope| {
+                let (ready, next) = sync_channel(0);
+                scope.spawn(move || {
+                    let mut made = tasks.iter().map(questions);
+                    // Whoever listens may have given up.
+                    made.try_for_each(|questions| ready.send(questions)).ok();
+                });
+                self.add_each(tasks, &mut |_| Ok(next.recv()??), start, run)
+            })?;
+        } else {
+            self.add_each(tasks, &mut |task| Ok(questions(task)?), start, run)?;
+        }
+        self.say_the_rest(run);
+        Ok(())
+    }
+
+    fn add_each(
+        &mut self,
+        tasks: &[Task],
+        next: &mut dyn FnMut(&Task) -> Result<Questions>,
+        start: Instant,
+        run: &mut EvalRun,
+    ) -> Result<()> {
         for task in tasks {
-            let options = self.documents.of(task.spec(), self.options);
             if self.write_out {
+                let options = self.documents.of(task.spec(), self.options);
                 self.say(first_prompt(task, &options)?);
             }
-            let scored = self.score(task, &options)?;
+            let scored = self.score(task, next(task)?)?;
             if let Some(files) = self.files.filter(|_| self.log_samples) {
                 files.write_samples(&scored)?;
             }
@@ -43,39 +77,39 @@ impl Scoring<'_> {
                 files.write_results(run)?;
             }
         }
-        self.say_the_rest(run);
         Ok(())
     }
 
-    fn score(&mut self, task: &Task, options: &RequestOptions) -> Result<ScoredTask> {
+    fn score(&mut self, task: &Task, questions: Questions) -> Result<ScoredTask> {
         let spec = task.spec();
-        let mut started = false;
-        let terminal = &mut self.terminal;
-        let mut progress = |progress: Progress| {
-            if !started {
-                let (name, total) = (spec.task.clone(), Some(progress.total));
-                terminal.show(Event::StageStarted {
-                    name,
-                    total,
-                    unit: "requests",
-                });
-                started = true;
-            }
+        let (terminal, start) = (&mut self.terminal, Instant::now());
+        terminal.show(Event::StageStarted {
+            name: spec.task.clone(),
+            total: Some(questions.documents()),
+            unit: "documents",
+        });
+        let mut last = Progress::default();
+        let mut progress = |progress: EvaluationProgress| {
+            last = progress.requests;
             terminal.show(Event::StageAdvanced {
-                done: progress.done,
-                remark: String::new(),
+                done: progress.documents_done,
+                work_done: Some(last.work_done),
+                remark: work(last.tokens_asked, last.tokens_computed, start.elapsed()),
             });
         };
         let cache = self.cache.as_mut();
-        let evaluation =
-            evaluate_with_cache(task, &mut self.scorer, options, cache, &mut progress)?;
+        let evaluation = questions.evaluate(task, &mut self.scorer, cache, &mut progress)?;
         self.terminal.show(Event::StageFinished {
-            remark: format!("{} documents", evaluation.result.effective_documents),
+            remark: format!(
+                "{} documents, {}",
+                evaluation.result.effective_documents,
+                work(last.tokens_asked, last.tokens_computed, start.elapsed())
+            ),
         });
         for warning in warnings(&evaluation) {
             self.say(format!("{}: {warning}", spec.task));
         }
-        let num_fewshot = spec.effective_num_fewshot(options.num_fewshot);
+        let num_fewshot = spec.effective_num_fewshot(self.options.num_fewshot);
         Ok(ScoredTask::new(spec.clone(), num_fewshot, evaluation))
     }
 
@@ -97,11 +131,38 @@ impl Scoring<'_> {
             let file = cache.file().display();
             self.say(format!("{found} of {asked} answers were in {file}"));
         }
+        self.say_what_it_took(run);
+    }
+
+    /// One line on what it took.
+    fn say_what_it_took(&mut self, run: &EvalRun) {
+        let ScoringStatistics {
+            tokens_asked,
+            tokens_computed,
+            ..
+        } = self.scorer.statistics();
+        let results = results(run).into_iter();
+        let documents: usize = results.map(|result| result.effective_documents).sum();
+        let time = Duration::from_secs_f64(run.seconds);
+        let work = work(tokens_asked, tokens_computed, time);
+        let [tasks, documents] = [(run.tasks.len(), "task"), (documents, "document")]
+            .map(|(n, unit)| format!("{n} {unit}{}", if n == 1 { "" } else { "s" }));
+        self.say(format!(
+            "{tasks}, {documents} in {:.1} s: {tokens_asked} tokens asked, {tokens_computed} computed, {work}",
+            run.seconds
+        ));
     }
 
     fn say(&mut self, message: String) {
         self.terminal.show(Event::Message(message));
     }
+}
+
+/// Speed, and what sharing saved.
+fn work(tokens_asked: usize, tokens_computed: usize, time: Duration) -> String {
+    let speed = tokens_computed as f64 / time.as_secs_f64().max(1e-3);
+    let shared = tokens_asked.saturating_sub(tokens_computed) as f64 / tokens_asked.max(1) as f64;
+    format!("{speed:.0} tokens/s, {:.0} % shared", 100.0 * shared)
 }
 
 fn results(run: &EvalRun) -> Vec<&TaskResult> {
