@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use candle_core::Device;
 use harness_model::train::{AdamW, AdamWOptions, GradientSet, Optimizer};
-use harness_model::{Decoder, DecoderSpec, PackedBatch, Weights, read_spec};
+use harness_model::{Decoder, DecoderSpec, KeyValueCache, PackedBatch, Weights, read_spec};
 use serde_json::json;
 
 /// As in the program: freed buffers are kept for the next operation instead of being given back to the system.
@@ -83,6 +83,26 @@ fn peak_mib() -> Option<usize> {
     Some(kib / 1024)
 }
 
+/// One more token for each of some texts of 500 tokens, as generation computes it.
+fn generate(decoder: &Decoder) {
+    for texts in [1, 4, 8, 16, 32, 64] {
+        let mut cache = KeyValueCache::default();
+        let before = batch(texts, 500);
+        decoder.extend(&mut cache, &before).unwrap();
+        let seconds = median(|| {
+            let mut next = PackedBatch::continuing(cache.rows());
+            for text in 0..texts as usize {
+                let path: Vec<usize> = (text * 500..(text + 1) * 500).collect();
+                next.push_after(&path, &[7], 501);
+            }
+            let ends: Vec<usize> = (0..next.len()).collect();
+            let hidden = decoder.extend(&mut cache, &next).unwrap();
+            decoder.logits_of(&hidden, &ends).unwrap();
+        });
+        report(&format!("generate_{texts}_texts"), texts as usize, seconds);
+    }
+}
+
 fn main() {
     let spec = spec();
     let weights = Weights::random(&spec, 1, &Device::Cpu).unwrap();
@@ -121,6 +141,9 @@ fn main() {
             batch.len(),
             last,
         );
+    }
+    if is_wanted("generate") {
+        generate(&decoder);
     }
     drop(decoder);
     if !is_wanted("train_4x128") {

@@ -6,8 +6,12 @@ use candle_core::{CpuStorage, Layout, Result, Storage, StorageRef, Tensor, bail}
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
+use super::few_rows;
+
 /// Multiplications that one task is worth: half a millisecond of one core.
 const MULTIPLICATIONS_PER_TASK: usize = 32 << 20;
+/// Multiplications in whose time one element comes from memory: what counts where rows are few.
+const MULTIPLICATIONS_PER_ELEMENT: usize = 128;
 
 /// Row-major `values` as a matrix of `columns` columns.
 pub(super) fn matrix(values: &[f32], columns: usize) -> MatRef<'_, f32> {
@@ -35,8 +39,13 @@ pub(super) fn product(a: MatRef<f32>, b: MatRef<f32>) -> Vec<f32> {
 /// by one thread. (faer's own threads wait for each other by spinning, which costs dearly where cores are shared.)
 pub(super) fn product_into(out: MatMut<f32>, accumulate: Accum, a: MatRef<f32>, b: MatRef<f32>) {
     let (rows, columns) = (out.nrows(), out.ncols());
-    if rows * columns * a.ncols() <= MULTIPLICATIONS_PER_TASK {
-        matmul(out, accumulate, a, b, 1.0, Par::Seq);
+    let cost = (rows + MULTIPLICATIONS_PER_ELEMENT) * columns * a.ncols();
+    if cost <= MULTIPLICATIONS_PER_TASK {
+        if few_rows::fits(a, b.transpose()) {
+            few_rows::product_into(out, accumulate, a, b.transpose());
+        } else {
+            matmul(out, accumulate, a, b, 1.0, Par::Seq);
+        }
     } else if rows >= columns {
         let half = half(rows);
         let (top, bottom) = out.split_at_row_mut(half);

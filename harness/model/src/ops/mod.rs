@@ -14,6 +14,7 @@ mod attention;
 mod compressed_linear;
 mod elementwise;
 mod embedding;
+mod few_rows;
 mod gated;
 mod gradient_buffers;
 mod layer_norm;
