@@ -6,7 +6,6 @@ use harness_task::{Generation, Request, Response};
 use crate::TokenScore;
 use crate::error::{EngineError, Result};
 use crate::generate::{Generated, Generator, Prompt};
-use crate::rolling::windows;
 use crate::sampling::Sampling;
 use crate::scorer::{Progress, Scorer};
 use crate::stopping::Stopping;
@@ -98,11 +97,7 @@ impl Scorer {
                 work.pairs.push(pair);
             }
             Request::LoglikelihoodRolling { text } => {
-                let tokenizer = self.encoder.tokenizer();
-                let prefix = tokenizer.prefix().ok_or(EngineError::NoPrefixToken)?;
-                let tokens = tokenizer.encode(text)?;
-                let windows = windows(&tokens, prefix, self.encoder.max_length());
-                work.pairs.extend(windows);
+                work.pairs.extend(self.encoder.windows(text)?);
             }
             Request::GenerateUntil {
                 context,
@@ -119,28 +114,14 @@ impl Scorer {
         Ok(())
     }
 
-    /// The prompt, cut from the left so that what may be generated fits the model.
     fn prompt(&mut self, context: &str, generation: &Generation, index: usize) -> Result<Prompt> {
-        let tokenizer = self.encoder.tokenizer();
-        let (max_tokens, max_length) = (generation.max_tokens, self.encoder.max_length());
-        let room = max_length.saturating_sub(max_tokens);
-        if room == 0 {
-            return Err(EngineError::NoRoomForPrompt {
-                max_tokens,
-                max_length,
-            });
-        }
-        let mut tokens = tokenizer.encode(context)?;
-        if tokens.is_empty() {
-            tokens.push(tokenizer.prefix().ok_or(EngineError::NoPrefixToken)?);
-        }
-        let excess = tokens.len().saturating_sub(room);
-        tokens.drain(..excess);
-        self.statistics.truncated += usize::from(excess > 0);
+        let max_tokens = generation.max_tokens;
+        let (tokens, is_cut) = self.encoder.prompt(context, max_tokens)?;
+        self.statistics.truncated += usize::from(is_cut);
         Ok(Prompt {
             tokens,
             sampling: Sampling::new(generation, self.sampling_seed, index as u64),
-            stopping: Stopping::new(&generation.until, max_tokens, tokenizer),
+            stopping: Stopping::new(&generation.until, max_tokens, self.encoder.tokenizer()),
             max_tokens,
         })
     }

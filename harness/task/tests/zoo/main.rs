@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use harness_data::DataSource;
 use harness_task::yaml::{Node, NodeValue, parse};
 use harness_task::{Needs, TaskLibrary, TaskNode, python_str};
 use serde_json::Value;
@@ -201,7 +202,10 @@ const MOST_REFUSED: usize = 240;
 #[test]
 fn every_task_that_lm_eval_accepts_is_accepted() {
     let Some(zoo) = zoo() else { return };
-    let validation = TaskLibrary::open(&[zoo]).unwrap().validate(&[]).unwrap();
+    let validation = TaskLibrary::open(&[zoo])
+        .unwrap()
+        .validate(&[], &DataSource::default(), None)
+        .unwrap();
     let errors: Vec<String> = validation
         .tasks
         .iter()
