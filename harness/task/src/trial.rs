@@ -57,32 +57,45 @@ pub(crate) fn try_out(
     source: &DataSource,
     hooks: Option<Arc<dyn Hooks>>,
 ) -> Result<Outcome, TaskError> {
-    let not_rendered = |reason| Ok(Outcome::untried(reason));
+    let mut warnings = texts_for_flags(&spec);
+    let not_rendered = |reason, warnings| {
+        let trial = Trial::NotRendered(reason);
+        Ok(Outcome { trial, warnings })
+    };
     compile(&spec)?;
     if unanswerable(&spec).is_some() {
-        return not_rendered("it asks for what no model here answers");
+        return not_rendered("it asks for what no model here answers", warnings);
     }
     if !spec.python_hooks.is_empty() && hooks.is_none() {
-        return not_rendered("Python functions run only with --trust-remote-code");
+        return not_rendered(
+            "Python functions run only with --trust-remote-code",
+            warnings,
+        );
     }
     let task = match Task::load_with_hooks(spec, source, hooks) {
-        Err(error) if is_elsewhere(&error) => return not_rendered("no data"),
+        Err(error) if is_elsewhere(&error) => return not_rendered("no data", warnings),
         loaded => loaded?.with_bootstrap_replicates(BOOTSTRAP_REPLICATES),
     };
     let documents = match task.requests(&options(&task.spec)) {
-        Err(error) if is_elsewhere(&error) => return not_rendered("no data for few-shot examples"),
+        Err(error) if is_elsewhere(&error) => {
+            if task.spec.num_fewshot.is_some() {
+                return not_rendered("no data for few-shot examples", warnings);
+            }
+            task.requests(&RequestOptions {
+                limit: Some(Limit::Count(DOCUMENTS)),
+                ..RequestOptions::default()
+            })?
+        }
         rendered => rendered?,
     };
-    Ok(Outcome {
-        warnings: score_made_up(&task, &documents)?,
-        trial: Trial::Rendered(documents.len()),
-    })
+    warnings.extend(score_made_up(&task, &documents)?);
+    let trial = Trial::Rendered(documents.len());
+    Ok(Outcome { trial, warnings })
 }
 
 /// Where the YAML says nothing of examples, one is asked for if it has a split for them: who runs it may do so, too.
 fn options(spec: &TaskSpec) -> RequestOptions {
-    let pool = [&spec.fewshot_split, &spec.training_split];
-    let has_pool = pool.into_iter().flatten().any(|_| true);
+    let has_pool = spec.fewshot_split.is_some() || spec.training_split.is_some();
     RequestOptions {
         num_fewshot: (spec.num_fewshot.is_none() && has_pool).then_some(1),
         limit: Some(Limit::Count(DOCUMENTS)),
@@ -90,7 +103,7 @@ fn options(spec: &TaskSpec) -> RequestOptions {
     }
 }
 
-/// Whether the rows, rather than the task, are what is missing.
+/// Whether the rows, rather than the task, are what is missing: nothing of a similar name is there.
 fn is_elsewhere(error: &TaskError) -> bool {
     let TaskError::Data { source, .. } = error else {
         return false;
@@ -99,9 +112,22 @@ fn is_elsewhere(error: &TaskError) -> bool {
         DataError::DatasetNotFound { hint, .. } | DataError::FileNotFound { hint, .. } => {
             hint.is_empty()
         }
+        // A folder of --data-dir need not hold every split of the hub's data set; one's own files do.
+        DataError::SplitNotFound { hint, path, .. } => hint.is_empty() && path.contains('/'),
         DataError::Remote { .. } | DataError::Script { .. } => true,
         _ => false,
     }
+}
+
+/// Flags of `exact_match` that are text, which counts as true.
+fn texts_for_flags(spec: &TaskSpec) -> Vec<String> {
+    let options = spec.metric_list.iter().flat_map(|metric| &metric.options);
+    let texts = options.filter(|(key, value)| key.starts_with("ignore_") && value.is_string());
+    texts
+        .map(|(key, value)| {
+            format!("`{key}` takes true or false; {value} is text, which counts as true")
+        })
+        .collect()
 }
 
 /// Scores every made-up answer; gives what is strange about the scores.
