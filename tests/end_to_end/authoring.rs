@@ -191,8 +191,8 @@ const MISTAKES: [(&str, &str, &str); 12] = [
     ),
     (
         "test_split: test",
-        "test_split: test\nnum_fewshot: 12",
-        "12 few-shot examples cannot be drawn from the 12 documents of split `test`",
+        "test_split: test\nnum_fewshot: 13",
+        "13 few-shot examples cannot be drawn from the 12 documents of split `test`",
     ),
     (
         "test_split: test",
@@ -319,7 +319,7 @@ fn slips_that_upstream_takes_for_true_are_warned_of() {
     let arguments = ["tasks", "validate", "pair", "--include-path", "mine"];
     let text = world.succeeds(&arguments).stdout;
     assert!(
-        text.contains("warning: mine/pair.yaml:3:54: `weight_by_size` takes true or false; `truez` is text, which counts as true\n"),
+        text.contains("warning: mine/pair.yaml:3:55: `weight_by_size` takes true or false; `truez` is text, which counts as true\n"),
         "{text}"
     );
 }
