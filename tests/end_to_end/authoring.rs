@@ -167,17 +167,17 @@ const MISTAKES: [(&str, &str, &str); 12] = [
     (
         "doc_to_target: label",
         "doc_to_target: \"{{label + 9}}\"",
-        "document 0: ",
+        "document 0: doc_to_target gave 9, which is none of the 4 choices",
     ),
     (
         "doc_to_target: label",
         "doc_to_target: answer",
-        "document 0: ",
+        "document 0: doc_to_target gave Thing 0 is red., which is none of the 4 choices",
     ),
     (
         "doc_to_choice: choices",
         "doc_to_choice: [\"\", a, b, c]",
-        "document 0: ",
+        "document 0: acc_norm: choice 0 is empty, so it has no length to normalise by",
     ),
     (
         "test_split: test",
@@ -197,7 +197,7 @@ const MISTAKES: [(&str, &str, &str); 12] = [
     (
         "test_split: test",
         "test_split: test\nprocess_docs: {native: hellaswag}",
-        "process_docs, split `test`: ",
+        "process_docs, split `test`: the column `activity_label` holds no text",
     ),
     (
         "doc_to_text: question",
@@ -207,7 +207,7 @@ const MISTAKES: [(&str, &str, &str); 12] = [
     (
         "output_type: multiple_choice\ndoc_to_text: question\ndoc_to_choice: choices\ndoc_to_target: label\nmetric_list: [{metric: acc}, {metric: acc_norm}]",
         "doc_to_text: question\ndoc_to_target: answer\ngeneration_kwargs: {num_beams: 4}",
-        "num_beams",
+        "generation_kwargs: `num_beams: 4` is not supported; only 1 is",
     ),
 ];
 
