@@ -16,7 +16,7 @@ use crate::progress::Terminal;
 
 /// A document as a model sees it.
 #[derive(Serialize)]
-pub(super) struct Document {
+pub(super) struct ShownDocument {
     pub(super) task: String,
     pub(super) output_type: OutputType,
     pub(super) split: String,
@@ -62,7 +62,7 @@ pub(super) struct Token {
     pub(super) text: String,
 }
 
-impl Document {
+impl ShownDocument {
     /// Few-shot examples are drawn for every document from the first, so they are those of a run.
     pub(super) fn of(
         task: &Task,

@@ -4,7 +4,7 @@
 use harness_task::{Generation, Request};
 use serde_json::Value;
 
-use super::document::{AskedRequest, Document, Token, Tokens, Window};
+use super::document::{AskedRequest, ShownDocument, Token, Tokens, Window};
 
 /// Tokens before the place where scoring starts; JSON has all.
 const CONTEXT_TOKENS: usize = 16;
@@ -21,7 +21,7 @@ struct Drawing {
     colours: bool,
 }
 
-pub(super) fn drawn(document: &Document, is_terminal: bool) -> String {
+pub(super) fn drawn(document: &ShownDocument, is_terminal: bool) -> String {
     let mut drawing = Drawing {
         text: String::new(),
         colours: is_terminal && std::env::var_os("NO_COLOR").is_none(),
@@ -31,7 +31,7 @@ pub(super) fn drawn(document: &Document, is_terminal: bool) -> String {
 }
 
 impl Drawing {
-    fn document(&mut self, document: &Document) {
+    fn document(&mut self, document: &ShownDocument) {
         let shots = document.num_fewshot;
         self.heading(&format!(
             "{}, document {} of {} (split {}), {}",
@@ -64,7 +64,7 @@ impl Drawing {
     }
 
     /// Choices that follow one prompt.
-    fn choices(&mut self, document: &Document) {
+    fn choices(&mut self, document: &ShownDocument) {
         self.block("prompt", context(&document.requests[0]));
         self.heading("\nchoices");
         for (index, request) in document.requests.iter().enumerate() {

@@ -17,7 +17,7 @@ use crate::commands::eval::{PromptOptions, hooks};
 use crate::dataset_hub::DatasetHub;
 use crate::exit::Refused;
 use crate::options::truth;
-use document::{Document, Reader};
+use document::{Reader, ShownDocument};
 
 /// Options that say something about a document.
 const WITH_DOC: [&str; 10] = [
@@ -99,7 +99,7 @@ impl Show {
         let data = self.data.source(DatasetHub::default())?;
         let hooks = hooks(self.trust_remote_code == Some(true));
         let task = Task::load_with_hooks(spec.clone(), &data, hooks)?;
-        let document = Document::of(&task, doc, &options, reader.as_ref())?;
+        let document = ShownDocument::of(&task, doc, &options, reader.as_ref())?;
         crate::output::print(&if self.json {
             format!("{:#}\n", json!(document))
         } else {
