@@ -9,6 +9,7 @@
 )]
 
 mod adapter;
+mod authoring;
 mod dataset_sources;
 mod demo;
 mod eval;

@@ -160,6 +160,7 @@ mod tests {
             alias: None,
             aggregate_metric_list: wanted.to_vec(),
             metadata: serde_json::Map::new(),
+            warnings: Vec::new(),
             children,
         }
     }

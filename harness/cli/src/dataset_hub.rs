@@ -16,14 +16,28 @@ const BYTES_PER_MEGABYTE: u64 = 1_000_000;
 #[derive(Default)]
 pub(crate) struct DatasetHub {
     terminal: Mutex<Terminal>,
+    /// Whether only the cache is asked.
+    offline: bool,
 }
 
 impl DatasetHub {
+    /// The hub's cache alone.
+    pub(crate) fn cache() -> Self {
+        Self {
+            offline: true,
+            ..Self::default()
+        }
+    }
+
     fn ask<T>(
         &self,
         question: impl FnOnce(&Hub, &mut dyn FnMut(HubEvent)) -> harness_hub::Result<T>,
     ) -> Result<T, RemoteError> {
-        let hub = Hub::new(HubSettings::from_environment()?);
+        let mut settings = HubSettings::from_environment()?;
+        if self.offline {
+            settings.offline = settings.offline.or(Some("HF_HUB_OFFLINE"));
+        }
+        let hub = Hub::new(settings);
         let mut terminal = self.terminal.lock().unwrap_or_else(PoisonError::into_inner);
         let mut show = |event| terminal.show(in_megabytes(event));
         Ok(question(&hub, &mut show)?)

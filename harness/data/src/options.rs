@@ -234,8 +234,8 @@ const CHARACTER: &str = "one character of ASCII";
 const TRUTH: &str = "true or false";
 const COUNT: &str = "a whole number from 0";
 
-/// Keys that say how the library works, not what it reads.
-const INERT: [&str; 8] = [
+/// Keys that say how the library works, not what it reads; `features` names the types that the files have.
+const INERT: [&str; 10] = [
     "trust_remote_code",
     "keep_in_memory",
     "num_proc",
@@ -244,6 +244,8 @@ const INERT: [&str; 8] = [
     "ignore_verifications",
     "save_infos",
     "chunksize",
+    "streaming",
+    "features",
 ];
 
 impl DatasetOptions {

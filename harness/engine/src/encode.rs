@@ -4,6 +4,7 @@ use harness_model::Tokenizer;
 use harness_model::train::TokenizedPair;
 
 use crate::error::{EngineError, Result};
+use crate::rolling::windows;
 
 /// A tokenizer with the length that sequences are cut to.
 #[derive(Clone, Debug)]
@@ -107,9 +108,45 @@ impl Encoder {
                 start: continuation.chars().take(40).collect(),
             });
         }
-        let excess = (pair.prompt.len() + pair.answer.len()).saturating_sub(self.max_length + 1);
+        let excess = (pair.prompt.len() + pair.answer.len())
+            .saturating_sub(self.max_length.saturating_add(1));
         pair.prompt.drain(..excess);
         Ok((pair, excess > 0))
+    }
+}
+
+impl Encoder {
+    /// Tokens of a text that is scored from its first token to its last, in windows that fit the model.
+    ///
+    /// # Errors
+    /// When there is no prefix token.
+    pub fn windows(&self, text: &str) -> Result<Vec<TokenizedPair>> {
+        let prefix = self.tokenizer.prefix().ok_or(EngineError::NoPrefixToken)?;
+        let tokens = self.tokenizer.encode(text)?;
+        Ok(windows(&tokens, prefix, self.max_length))
+    }
+
+    /// Tokens of a prompt, cut from the left so that `max_tokens` may follow; tells whether any were dropped. An empty prompt
+    /// is the prefix token.
+    ///
+    /// # Errors
+    /// When nothing of the prompt fits, or it is empty and there is no prefix token.
+    pub fn prompt(&self, context: &str, max_tokens: usize) -> Result<(Vec<u32>, bool)> {
+        let max_length = self.max_length;
+        let room = max_length.saturating_sub(max_tokens);
+        if room == 0 {
+            return Err(EngineError::NoRoomForPrompt {
+                max_tokens,
+                max_length,
+            });
+        }
+        let mut tokens = self.tokenizer.encode(context)?;
+        if tokens.is_empty() {
+            tokens.push(self.tokenizer.prefix().ok_or(EngineError::NoPrefixToken)?);
+        }
+        let excess = tokens.len().saturating_sub(room);
+        tokens.drain(..excess);
+        Ok((tokens, excess > 0))
     }
 }
 

@@ -6,7 +6,6 @@ use rayon::prelude::*;
 
 use crate::encode::Encoder;
 use crate::error::{EngineError, Result};
-use crate::rolling::windows;
 
 /// Requests that are tokenized, in their order.
 #[derive(Clone, Debug, Default)]
@@ -66,12 +65,7 @@ impl Encoder {
                 (RequestTokens::Continuation(pair), is_cut)
             }
             Request::LoglikelihoodRolling { text } => {
-                let prefix = self
-                    .tokenizer()
-                    .prefix()
-                    .ok_or(EngineError::NoPrefixToken)?;
-                let tokens = self.tokenizer().encode(text)?;
-                let windows = windows(&tokens, prefix, self.max_length());
+                let windows = self.windows(text)?;
                 (RequestTokens::Windows(windows), false)
             }
             Request::GenerateUntil {
@@ -89,28 +83,5 @@ impl Encoder {
             tokens,
             is_cut,
         })
-    }
-
-    /// The prompt, cut from the left so that what may be generated fits the model, and whether it was.
-    fn prompt(&self, context: &str, max_tokens: usize) -> Result<(Vec<u32>, bool)> {
-        let max_length = self.max_length();
-        let room = max_length.saturating_sub(max_tokens);
-        if room == 0 {
-            return Err(EngineError::NoRoomForPrompt {
-                max_tokens,
-                max_length,
-            });
-        }
-        let mut tokens = self.tokenizer().encode(context)?;
-        if tokens.is_empty() {
-            tokens.push(
-                self.tokenizer()
-                    .prefix()
-                    .ok_or(EngineError::NoPrefixToken)?,
-            );
-        }
-        let excess = tokens.len().saturating_sub(room);
-        tokens.drain(..excess);
-        Ok((tokens, excess > 0))
     }
 }

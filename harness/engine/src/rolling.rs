@@ -17,7 +17,7 @@ pub(crate) fn windows(tokens: &[u32], prefix: u32, max_length: usize) -> Vec<Tok
     }
     let mut done = first;
     while done < tokens.len() {
-        let end = tokens.len().min(done + max_length);
+        let end = tokens.len().min(done.saturating_add(max_length));
         let start = end - max_length - 1;
         windows.push(TokenizedPair {
             prompt: tokens[start..done].to_vec(),

@@ -117,7 +117,7 @@ def load(name, yaml):
         module, where = MODULES.get(path) or load_file(path), path
     else:
         module, where = load_installed(module_name, folder), f"the installed module `{module_name}`"
-    found = getattr(module, own_name, None)
+    found = getattr(module, own_name, None) or registered(own_name)
     if callable(found):
         return found
     if found is not None:
@@ -126,6 +126,14 @@ def load(name, yaml):
     near = difflib.get_close_matches(own_name, known, n=1)
     hint = f" (did you mean `{near[0]}`?)" if near else ""
     raise Refused(f"there is no function `{own_name}` in {where}{hint}")
+
+
+def registered(name):
+    """The filter that a module has registered under a name, if there is one."""
+    try:
+        return importlib.import_module("lm_eval.api.registry").get_filter(name)
+    except (ImportError, KeyError):
+        return None
 
 
 def load_file(path):

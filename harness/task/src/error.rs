@@ -117,7 +117,7 @@ pub enum TaskError {
         message: String,
     },
     /// A template cannot be compiled, or fails on a document.
-    #[error("task `{task}`{}: {key}: {message} in template {template:?}", document.as_ref().map(|d| format!(", document {d}")).unwrap_or_default())]
+    #[error("task `{task}`{}: {key}: {message} in {place}", document.as_ref().map(|d| format!(", document {d}")).unwrap_or_default())]
     Template {
         /// The task.
         task: String,
@@ -127,8 +127,24 @@ pub enum TaskError {
         document: Option<String>,
         /// The template engine's words.
         message: String,
-        /// The template.
-        template: String,
+        /// The template, or its line that is wrong.
+        place: String,
+    },
+    /// An error that is about a place in a YAML file, and does not know it itself.
+    #[error("{at}: {source}")]
+    Placed {
+        /// Where.
+        at: Position,
+        /// What is wrong.
+        source: Box<TaskError>,
+    },
+    /// What happens to a made-up answer.
+    #[error("{source}; tried with {answer} as the answer")]
+    Trial {
+        /// The answer, in words.
+        answer: &'static str,
+        /// What is wrong.
+        source: Box<TaskError>,
     },
     /// A document does not give what the task needs.
     #[error("task `{task}`, document {document}: {message}")]

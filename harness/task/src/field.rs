@@ -41,25 +41,37 @@ impl<'a> Row<'a> {
 }
 
 fn compiled(key: &'static str, text: &str, task: &str) -> Result<Template, TaskError> {
-    Template::compile(text).map_err(|error| TaskError::Template {
-        task: task.to_owned(),
-        key,
-        document: None,
-        message: error.to_string(),
-        template: text.to_owned(),
-    })
+    Template::compile(text).map_err(|error| template_error(key, text, (task, None), &error))
 }
 
 fn rendered(key: &'static str, template: &Template, row: &Row<'_>) -> Result<Rendered, TaskError> {
-    template
-        .render(&row.columns)
-        .map_err(|error| TaskError::Template {
-            task: row.task.to_owned(),
-            key,
-            document: Some(row.label.clone()),
-            message: error.to_string(),
-            template: template.source().to_owned(),
-        })
+    let failed = |error| {
+        let document = Some(row.label.clone());
+        template_error(key, template.source(), (row.task, document), &error)
+    };
+    template.render(&row.columns).map_err(failed)
+}
+
+/// Of a template of several lines the error shows the one that is wrong.
+fn template_error(
+    key: &'static str,
+    text: &str,
+    (task, document): (&str, Option<String>),
+    error: &minijinja::Error,
+) -> TaskError {
+    let number = error.line().filter(|_| text.trim_end().contains('\n'));
+    let line = number.and_then(|number| text.lines().nth(number - 1));
+    let place = match (number, line) {
+        (Some(number), Some(line)) => format!("line {number} of the template, {line:?}"),
+        _ => format!("template {text:?}"),
+    };
+    TaskError::Template {
+        task: task.to_owned(),
+        key,
+        document,
+        message: error.to_string(),
+        place,
+    }
 }
 
 /// A `doc_to_*` key whose kind is known.

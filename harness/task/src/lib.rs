@@ -20,6 +20,7 @@ mod score;
 mod spec;
 mod task;
 mod template;
+mod trial;
 pub mod yaml;
 
 pub use chat::{ChatMessage, ChatTemplate, JinjaChatTemplate, Role, SpecialTokens};
@@ -38,3 +39,4 @@ pub use spec::{
 };
 pub use task::Task;
 pub use template::python_str;
+pub use trial::Trial;

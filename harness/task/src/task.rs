@@ -153,6 +153,11 @@ impl Task {
             .collect()
     }
 
+    /// The right answer as text, for those who make answers up.
+    pub(crate) fn target_text(&self, row: &Row<'_>) -> Result<String, TaskError> {
+        self.turn.answer_text(row)
+    }
+
     pub(crate) fn row<'a>(&'a self, doc_id: usize, document: &'a Document) -> Row<'a> {
         Row::new(&self.bridge, document, doc_id.to_string())
     }
@@ -200,21 +205,36 @@ fn pipelines(spec: &TaskSpec) -> Result<Vec<Pipeline>, TaskError> {
         .collect()
 }
 
-/// Refuses what the format knows and no model here answers.
-fn refuse(spec: &TaskSpec) -> Result<(), TaskError> {
-    let what = if spec.python_class.is_some() {
-        "`class`: a task that is all Python"
+/// What no model here answers, of all that the format knows.
+pub(crate) fn unanswerable(spec: &TaskSpec) -> Option<&'static str> {
+    if spec.python_class.is_some() {
+        Some("`class`: a task that is all Python")
     } else if spec.doc_to_image.is_some() || spec.doc_to_audio.is_some() {
-        "`doc_to_image` and `doc_to_audio`: models here read text alone, and this"
+        Some("`doc_to_image` and `doc_to_audio`: models here read text alone, and this")
     } else if spec.unsafe_code {
-        "`unsafe_code: true`: running code that a model wrote"
+        Some("`unsafe_code: true`: running code that a model wrote")
     } else if matches!(spec.fewshot_config.sampler, Sampler::Python(_)) {
-        "`fewshot_config.sampler`: a sampler in Python"
+        Some("`fewshot_config.sampler`: a sampler in Python")
     } else {
-        return Ok(());
-    };
-    Err(TaskError::Task {
-        task: spec.task.clone(),
-        message: format!("{what} is not supported"),
-    })
+        None
+    }
+}
+
+fn refuse(spec: &TaskSpec) -> Result<(), TaskError> {
+    match unanswerable(spec) {
+        None => Ok(()),
+        Some(what) => Err(TaskError::Task {
+            task: spec.task.clone(),
+            message: format!("{what} is not supported"),
+        }),
+    }
+}
+
+/// Compiles a task's templates, filters and patterns, for the errors alone: they need no rows.
+pub(crate) fn compile(spec: &TaskSpec) -> Result<(), TaskError> {
+    Turn::of_task(spec, &[])?;
+    Turn::of_fewshot(spec, &[])?;
+    Prose::compile("description", Some(&spec.description), &spec.task)?;
+    pipelines(spec)?;
+    score::exact_match(spec).map(drop)
 }

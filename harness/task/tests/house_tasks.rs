@@ -158,7 +158,9 @@ fn the_requests_of_recorded_samples_are_asked() {
 
 #[test]
 fn every_file_is_right_and_needs_no_python() {
-    let validation = library().validate(&[]).unwrap();
+    let validation = library()
+        .validate(&[], &DataSource::default(), None)
+        .unwrap();
     assert!(validation.errors.is_empty(), "{:?}", validation.errors);
     assert!(validation.tasks.len() > 200);
     for task in validation.tasks {

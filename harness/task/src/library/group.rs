@@ -43,6 +43,9 @@ pub struct GroupNode {
     pub metadata: Map<String, Value>,
     /// Members, in the order written; those of a tag in order of name.
     pub children: Vec<TaskNode>,
+    /// What is strange about its file, with the place, and was read as upstream reads it.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
 }
 
 /// One item of `aggregate_metric_list`.
@@ -108,10 +111,11 @@ impl GroupNode {
 
     /// A group without members, from the keys that are about itself.
     pub(super) fn from_keys(name: String, keys: &Mapping) -> Result<Self, TaskError> {
+        let mut warnings = Vec::new();
         Ok(Self {
             name,
             alias: text(keys, "group_alias")?,
-            aggregate_metric_list: aggregate_metrics(keys)?,
+            aggregate_metric_list: aggregate_metrics(keys, &mut warnings)?,
             metadata: match present(keys, "metadata") {
                 None => Map::new(),
                 Some(node) => match node.to_json() {
@@ -120,6 +124,7 @@ impl GroupNode {
                 },
             },
             children: Vec::new(),
+            warnings,
         })
     }
 
@@ -150,14 +155,19 @@ fn text(keys: &Mapping, key: &str) -> Result<Option<String>, TaskError> {
 }
 
 /// The items of `aggregate_metric_list`, which may also be a single map.
-pub(super) fn aggregate_metrics(keys: &Mapping) -> Result<Vec<AggregateMetric>, TaskError> {
+pub(super) fn aggregate_metrics(
+    keys: &Mapping,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<AggregateMetric>, TaskError> {
     match present(keys, "aggregate_metric_list") {
         None => Ok(Vec::new()),
-        Some(node) => node.items_or_self().iter().map(aggregate_metric).collect(),
+        Some(node) => (node.items_or_self().iter())
+            .map(|item| aggregate_metric(item, warnings))
+            .collect(),
     }
 }
 
-fn aggregate_metric(item: &Node) -> Result<AggregateMetric, TaskError> {
+fn aggregate_metric(item: &Node, warnings: &mut Vec<String>) -> Result<AggregateMetric, TaskError> {
     let NodeValue::Mapping(keys) = &item.value else {
         return Err(item.wrong_type("aggregate_metric_list", "maps with the key `metric`"));
     };
@@ -183,12 +193,23 @@ fn aggregate_metric(item: &Node) -> Result<AggregateMetric, TaskError> {
         filter_list: present(keys, "filter_list").map(filter_names).transpose()?,
         weight_by_size: match present(keys, "weight_by_size") {
             None => true,
-            Some(node) => node
-                .to_json()
-                .as_bool()
-                .ok_or_else(|| node.wrong_type("weight_by_size", "true or false"))?,
+            Some(node) => weight_by_size(node, warnings)?,
         },
     })
+}
+
+/// Text counts as true, as upstream: one of its own groups has a slip of the pen there.
+fn weight_by_size(node: &Node, warnings: &mut Vec<String>) -> Result<bool, TaskError> {
+    if let Some(text) = node.as_str().filter(|text| !text.is_empty()) {
+        warnings.push(format!(
+            "{}: `weight_by_size` takes true or false; `{text}` is text, which counts as true",
+            node.at
+        ));
+        return Ok(true);
+    }
+    node.to_json()
+        .as_bool()
+        .ok_or_else(|| node.wrong_type("weight_by_size", "true or false"))
 }
 
 fn filter_names(node: &Node) -> Result<Vec<String>, TaskError> {

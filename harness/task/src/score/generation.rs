@@ -30,6 +30,8 @@ fn options(options: &Map<String, Value>) -> Result<ExactMatch, String> {
     let flag = |name: &str| match options.get(name) {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(flag)) => Ok(*flag),
+        // As Python has it: some of upstream's tasks write a list of marks where a flag belongs.
+        Some(Value::String(text)) => Ok(!text.is_empty()),
         Some(other) => Err(format!("`{name}` takes true or false, not {other}")),
     };
     let pattern = |pattern: &Value| {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::fields::{invalid, list, text};
-use super::function::{PythonFunction, python};
+use super::function::{PythonFunction, PythonHook, python};
 use super::keys;
 use crate::TaskError;
 use crate::filter::FILTERS;
@@ -36,7 +36,7 @@ pub struct FilterSpec {
 pub enum FilterFunction {
     /// A name that exists.
     Named(String),
-    /// A Python class, which the step's arguments construct.
+    /// A Python class, which the step's arguments construct; also one that a module of the task registers under a name.
     Class(PythonFunction),
     /// The `filter_fn` of the filter `custom`.
     Custom(PythonFunction),
@@ -56,10 +56,13 @@ impl PipelineSpec {
     }
 }
 
-pub(super) fn filter_list(node: &Node) -> Result<Vec<PipelineSpec>, TaskError> {
+pub(super) fn filter_list(
+    node: &Node,
+    hooks: &[PythonHook],
+) -> Result<Vec<PipelineSpec>, TaskError> {
     let mut pipelines: Vec<PipelineSpec> = Vec::new();
     for item in list(node, "filter_list", "maps")? {
-        let pipeline = pipeline(item)?;
+        let pipeline = pipeline(item, hooks)?;
         if pipelines.iter().any(|known| known.name == pipeline.name) {
             let message = format!("filter pipeline `{}` is listed twice", pipeline.name);
             return Err(invalid(item, message));
@@ -69,7 +72,7 @@ pub(super) fn filter_list(node: &Node) -> Result<Vec<PipelineSpec>, TaskError> {
     Ok(pipelines)
 }
 
-fn pipeline(item: &Node) -> Result<PipelineSpec, TaskError> {
+fn pipeline(item: &Node, hooks: &[PythonHook]) -> Result<PipelineSpec, TaskError> {
     let NodeValue::Mapping(mapping) = &item.value else {
         return Err(item.wrong_type("filter_list", "maps with the keys `name` and `filter`"));
     };
@@ -85,12 +88,12 @@ fn pipeline(item: &Node) -> Result<PipelineSpec, TaskError> {
         name: text(mapping, "name")?.ok_or_else(|| missing("name"))?,
         filter: list(steps, "filter", "maps")?
             .iter()
-            .map(step)
+            .map(|item| step(item, hooks))
             .collect::<Result<_, _>>()?,
     })
 }
 
-fn step(item: &Node) -> Result<FilterSpec, TaskError> {
+fn step(item: &Node, hooks: &[PythonHook]) -> Result<FilterSpec, TaskError> {
     let NodeValue::Mapping(mapping) = &item.value else {
         return Err(item.wrong_type("filter", "maps with the key `function`"));
     };
@@ -105,12 +108,16 @@ fn step(item: &Node) -> Result<FilterSpec, TaskError> {
         .filter(|(key, ..)| !matches!(*key, "function" | "filter_fn"))
         .map(|(key, _, value)| (key.to_owned(), value.to_json()));
     Ok(FilterSpec {
-        function: filter_function(function, mapping)?,
+        function: filter_function(function, mapping, hooks)?,
         arguments: arguments.collect(),
     })
 }
 
-fn filter_function(node: &Node, step: &Mapping) -> Result<FilterFunction, TaskError> {
+fn filter_function(
+    node: &Node,
+    step: &Mapping,
+    hooks: &[PythonHook],
+) -> Result<FilterFunction, TaskError> {
     if let Some(class) = python(node) {
         return Ok(FilterFunction::Class(class));
     }
@@ -126,9 +133,12 @@ fn filter_function(node: &Node, step: &Mapping) -> Result<FilterFunction, TaskEr
             )),
         };
     }
-    if !FILTERS.contains(&name) {
-        let hint = harness_spelling::hint(name, FILTERS);
-        return Err(invalid(node, format!("unknown filter `{name}`{hint}")));
+    if FILTERS.contains(&name) {
+        return Ok(FilterFunction::Named(name.to_owned()));
     }
-    Ok(FilterFunction::Named(name.to_owned()))
+    let hint = harness_spelling::hint(name, FILTERS);
+    match hooks.first().and_then(|hook| hook.function.beside(name)) {
+        Some(class) if hint.is_empty() => Ok(FilterFunction::Class(class)),
+        _ => Err(invalid(node, format!("unknown filter `{name}`{hint}"))),
+    }
 }

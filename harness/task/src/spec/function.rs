@@ -21,6 +21,15 @@ impl PythonFunction {
     pub fn own_name(&self) -> &str {
         self.name.rsplit('.').next().unwrap_or(&self.name)
     }
+
+    /// What has another name in the same module.
+    pub(super) fn beside(&self, own_name: &str) -> Option<Self> {
+        let (module, _) = self.name.rsplit_once('.')?;
+        Some(Self {
+            name: format!("{module}.{own_name}"),
+            at: self.at.clone(),
+        })
+    }
 }
 
 impl Serialize for PythonFunction {

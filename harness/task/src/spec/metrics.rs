@@ -117,11 +117,16 @@ fn known_metric(name: &str, item: &Node) -> Result<Metric, TaskError> {
     if let Some(metric) = Metric::named(name) {
         return Ok(metric);
     }
-    if matches!(name, "likelihood" | "acc_all") {
+    let instead = match name {
+        "likelihood" | "acc_all" => Some("; upstream cannot aggregate it without Python"),
+        "wer" => Some("; it is one of the Python package `evaluate`"),
+        _ => None,
+    };
+    if let Some(instead) = instead {
         return Err(TaskError::Unsupported {
             at: item.at.clone(),
             what: format!("metric `{name}`"),
-            instead: "; upstream cannot aggregate it",
+            instead,
         });
     }
     let hint = harness_spelling::hint(name, Metric::names());

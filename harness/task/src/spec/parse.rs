@@ -59,7 +59,7 @@ pub(crate) fn task_spec(mapping: &Mapping, file: &Path) -> Result<TaskSpec, Task
         generation_kwargs: reader.generation_kwargs(output_type)?,
         repeats: repeats(mapping)?,
         filter_list: present(mapping, "filter_list")
-            .map(filter_list)
+            .map(|node| filter_list(node, &python_hooks))
             .transpose()?,
         should_decontaminate: flag(mapping, "should_decontaminate")?.unwrap_or(false),
         doc_to_decontamination_query: present(mapping, keys::INERT_QUERY).map(Node::to_json),
@@ -209,10 +209,11 @@ fn output_type(mapping: &Mapping) -> Result<OutputType, TaskError> {
     }
 }
 
-/// `dataset_kwargs`; which keys there are, the data sets know.
+/// `dataset_kwargs`; which keys there are, the data sets know. With a `custom_dataset` they are that function's arguments.
 fn dataset_options(mapping: &Mapping) -> Result<DatasetOptions, TaskError> {
-    let Some(node) = present(mapping, "dataset_kwargs") else {
-        return Ok(DatasetOptions::default());
+    let node = match present(mapping, "dataset_kwargs") {
+        Some(node) if present(mapping, "custom_dataset").is_none() => node,
+        _ => return Ok(DatasetOptions::default()),
     };
     let kwargs = json_map(mapping, "dataset_kwargs")?.unwrap_or_default();
     DatasetOptions::from_kwargs(&kwargs).map_err(|error| {

@@ -15,7 +15,10 @@ impl TaskError {
             | Self::UnknownKey { at, .. }
             | Self::Unsupported { at, .. }
             | Self::PythonHook { at, .. }
+            | Self::Placed { at, .. }
+            | Self::HookFailed { at, .. }
             | Self::Group { at, .. } => Some(at),
+            Self::Trial { source, .. } => source.position(),
             Self::BrokenTask { source, .. } => source.position(),
             _ => None,
         }

@@ -30,6 +30,7 @@ use crate::output;
 use crate::progress::Terminal;
 
 pub(crate) use config::with_config;
+pub(super) use prompts::PromptOptions;
 use scoring::Scoring;
 
 /// Score a model on tasks
@@ -99,11 +100,13 @@ impl Eval {
             prepare_output(output)?;
         }
         let mut terminal = Terminal::default();
-        for remark in self.accepted.remarks() {
+        let groups = tree.iter().flat_map(TaskNode::groups);
+        let warnings = groups.flat_map(|group| group.warnings.clone());
+        for remark in self.accepted.remarks().into_iter().chain(warnings) {
             terminal.show(Event::Message(remark));
         }
         let model = wanted.open(&mut terminal)?;
-        let (options, prompting) = self.prompts.request_options(&model.tokenizer)?;
+        let (options, prompting) = self.prompts.request_options(Some(&model.tokenizer))?;
         let mut run = self.record(wanted.facts(&model), prompting, tree)?;
         let files = self.output_path.as_deref();
         let files = files.map(|output| EvalFiles::new(output, &run));
@@ -213,7 +216,7 @@ impl Eval {
 
 /// The bridge to the Python functions of tasks, for those who trust them. Without one, a task that needs it says so when it
 /// is loaded.
-fn hooks(trusted: bool) -> Option<Arc<dyn Hooks>> {
+pub(super) fn hooks(trusted: bool) -> Option<Arc<dyn Hooks>> {
     let bridge = || Arc::new(harness_python::PythonHooks::from_environment());
     trusted.then(|| bridge() as Arc<dyn Hooks>)
 }

@@ -13,7 +13,7 @@ use crate::exit::Refused;
 use crate::options::truth;
 
 #[derive(Args)]
-pub(super) struct PromptOptions {
+pub(crate) struct PromptOptions {
     /// Few-shot examples a document; the task's own number if absent
     #[arg(long, short = 'f', value_name = "N")]
     num_fewshot: Option<usize>,
@@ -36,7 +36,7 @@ pub(super) struct PromptOptions {
 
 impl PromptOptions {
     /// Looks at everything that needs no model.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         self.fewshot_seed()?;
         // Also where no task generates, and nothing would come of it.
         Generation::from_kwargs(pairs("--gen-kwargs", &self.gen_kwargs)?)
@@ -49,9 +49,9 @@ impl PromptOptions {
     }
 
     /// How every task's requests are made, but for the choice of documents; and the same for the record.
-    pub(super) fn request_options(
+    pub(crate) fn request_options(
         &self,
-        tokenizer: &Tokenizer,
+        tokenizer: Option<&Tokenizer>,
     ) -> Result<(RequestOptions, Prompting)> {
         let template = self.chat_template(tokenizer)?;
         let prompting = Prompting {
@@ -89,7 +89,7 @@ impl PromptOptions {
         }
     }
 
-    fn chat_template(&self, tokenizer: &Tokenizer) -> Result<Option<JinjaChatTemplate>> {
+    fn chat_template(&self, tokenizer: Option<&Tokenizer>) -> Result<Option<JinjaChatTemplate>> {
         let refused = |problem: String| Refused(format!("--apply-chat-template: {problem}"));
         let Some(name) = self.template_name() else {
             return Ok(None);
@@ -99,6 +99,9 @@ impl PromptOptions {
                 format!("{name}: only a model's default template is read; leave the name out");
             return Err(refused(problem).into());
         }
+        let Some(tokenizer) = tokenizer else {
+            return Err(refused("the template is a model's: name one with --model".into()).into());
+        };
         let Some(source) = tokenizer.chat_template() else {
             return Err(refused("this model's tokenizer has no chat template".into()).into());
         };

@@ -9,9 +9,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use harness_data::DataSource;
 use harness_task::{TaskLibrary, json_schema};
 
+use crate::dataset_hub::DatasetHub;
 use crate::locations::{cache_folder, nothing_in, task_folders};
+use crate::options::require_folders;
 
 /// Look at tasks, check them, write new ones
 #[derive(Args)]
@@ -24,7 +27,7 @@ pub(crate) struct Tasks {
 enum Action {
     #[command(visible_alias = "ls")]
     List(list::List),
-    Show(show::Show),
+    Show(Box<show::Show>),
     Validate(validate::Validate),
     New(new::New),
     /// Print the JSON Schema of task files, for editors
@@ -37,6 +40,21 @@ struct Folders {
     /// Folder with further task YAMLs (repeatable)
     #[arg(long, value_name = "DIR")]
     include_path: Vec<PathBuf>,
+}
+
+/// Where to look for rows
+#[derive(Args)]
+struct DataFolders {
+    /// Folder with data sets, as `ORG__NAME`/ or ORG/NAME/ (repeatable)
+    #[arg(long, value_name = "DIR")]
+    data_dir: Vec<PathBuf>,
+}
+
+impl DataFolders {
+    fn source(&self, hub: DatasetHub) -> Result<DataSource> {
+        require_folders("--data-dir", &self.data_dir)?;
+        Ok(DataSource::new(self.data_dir.clone()).with_remote(Box::new(hub)))
+    }
 }
 
 impl Tasks {
@@ -53,6 +71,7 @@ impl Tasks {
 
 impl Folders {
     fn library(&self) -> Result<TaskLibrary> {
+        require_folders("--include-path", &self.include_path)?;
         let folders = task_folders(&self.include_path);
         let library = TaskLibrary::open_with_cache(&folders, cache_folder().as_deref())?;
         if library.tasks().next().is_none() && library.broken().next().is_none() {

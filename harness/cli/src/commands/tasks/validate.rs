@@ -1,16 +1,23 @@
-//! `harness tasks validate`: reads task files as a run would, without data and without a model, and says with file and line
-//! what is wrong. Python code is counted, never run.
+//! `harness tasks validate`: reads task files as a run would, tries them out on rows that are at hand, without a model and
+//! without a network, and says with file and line what is wrong. Python code is counted, and run only if it is trusted.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::Result;
 use clap::Args;
-use harness_task::{Needs, TaskError, ValidatedTask, Validation};
+use harness_task::{Needs, TaskError, Trial, ValidatedTask, Validation};
 
-use super::{Folders, count};
+use super::{DataFolders, Folders, count};
+use crate::commands::eval::hooks;
+use crate::dataset_hub::DatasetHub;
 use crate::exit::Refused;
+use crate::options::truth;
 
-/// Check task files: every key, every include, every group
+/// Tasks that are named one by one where they could not be tried out; of more, the first.
+const NAMED: usize = 8;
+
+/// Check task files: every key, include, template and group; and with rows at hand, prompts, filters and metrics
 #[derive(Args)]
 pub(super) struct Validate {
     /// Tasks, groups, tags, patterns, YAML files or folders; everything, if none is named
@@ -19,6 +26,11 @@ pub(super) struct Validate {
     /// As NAMES, under lm-eval's name
     #[arg(long, short = 't', value_name = "NAMES", value_delimiter = ',')]
     tasks: Vec<String>,
+    /// Run the Python functions of tasks
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
+    trust_remote_code: Option<bool>,
+    #[command(flatten)]
+    data: DataFolders,
     #[command(flatten)]
     folders: Folders,
 }
@@ -27,7 +39,9 @@ impl Validate {
     pub(super) fn run(self) -> Result<()> {
         let library = self.folders.library()?;
         let names: Vec<String> = self.names.into_iter().chain(self.tasks).collect();
-        let validation = library.validate(&names)?;
+        let source = self.data.source(DatasetHub::cache())?;
+        let hooks = hooks(self.trust_remote_code == Some(true));
+        let validation = library.validate(&names, &source, hooks.as_ref())?;
         let mut text = String::new();
         let mistakes = mistakes(&validation);
         for mistake in &mistakes {
@@ -41,6 +55,9 @@ impl Validate {
                 duplicate.name
             )?;
         }
+        for warning in warnings(&validation) {
+            writeln!(text, "warning: {warning}")?;
+        }
         text += &summary(&validation);
         crate::output::print(&text)?;
         match mistakes.len() {
@@ -51,6 +68,20 @@ impl Validate {
             }
         }
     }
+}
+
+fn warnings(validation: &Validation) -> Vec<String> {
+    let of_tasks = validation.tasks.iter().flat_map(|task| {
+        let place = task.file.display();
+        let said = move |warning| format!("{place}: task `{}`: {warning}", task.name);
+        task.warnings.iter().map(said)
+    });
+    validation
+        .warnings
+        .iter()
+        .cloned()
+        .chain(of_tasks)
+        .collect()
 }
 
 fn is_unsupported(error: &TaskError) -> bool {
@@ -137,7 +168,33 @@ fn summary(validation: &Validation) -> String {
             groups.map(|(what, number, first)| format!("    {number} × {what}, first in {first}")),
         );
     }
+    lines.extend(trials(validation));
     lines.join("\n") + "\n"
+}
+
+/// How many tasks were tried out, and why the others were not.
+fn trials(validation: &Validation) -> Vec<String> {
+    let mut rendered = 0;
+    let mut others: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for task in &validation.tasks {
+        match task.trial {
+            Some(Trial::Rendered(_)) => rendered += 1,
+            Some(Trial::NotRendered(reason)) => others.entry(reason).or_default().push(&task.name),
+            None => {}
+        }
+    }
+    let first = format!("  {rendered} rendered, and scored with made-up answers");
+    let not_rendered = others.into_iter().map(|(reason, names)| {
+        let named = names[..names.len().min(NAMED)].join(", ");
+        let more = names.len().saturating_sub(NAMED);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        format!("  {} not rendered: {reason}: {named}{more}", names.len())
+    });
+    std::iter::once(first).chain(not_rendered).collect()
 }
 
 /// What is not built, how many tasks ask for it, and the first place; the most frequent first.
