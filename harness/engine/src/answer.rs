@@ -33,7 +33,18 @@ impl Scorer {
         requests: &[Request],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Response>> {
-        let work = self.work(requests)?;
+        let streams: Vec<usize> = (0..requests.len()).collect();
+        self.answer_in_streams(requests, &streams, progress)
+    }
+
+    /// As [`Scorer::answer`], each request drawing from the random stream of its number.
+    pub(crate) fn answer_in_streams(
+        &mut self,
+        requests: &[Request],
+        streams: &[usize],
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Response>> {
+        let work = self.work(requests, streams)?;
         let total = requests.len();
         let mut responses: Vec<Option<Response>> = vec![None; total];
         let (pairs, scored) = (work.pairs.len(), work.scored.len());
@@ -73,10 +84,10 @@ impl Scorer {
         Ok(responses.into_iter().flatten().collect())
     }
 
-    fn work(&mut self, requests: &[Request]) -> Result<Work> {
+    fn work(&mut self, requests: &[Request], streams: &[usize]) -> Result<Work> {
         let mut work = Work::default();
-        for (index, request) in requests.iter().enumerate() {
-            self.add(request, index, &mut work)
+        for (index, (request, &stream)) in requests.iter().zip(streams).enumerate() {
+            self.add(request, (index, stream), &mut work)
                 .map_err(|source| EngineError::InRequest {
                     index,
                     source: Box::new(source),
@@ -85,7 +96,12 @@ impl Scorer {
         Ok(work)
     }
 
-    fn add(&mut self, request: &Request, index: usize, work: &mut Work) -> Result<()> {
+    fn add(
+        &mut self,
+        request: &Request,
+        (index, stream): (usize, usize),
+        work: &mut Work,
+    ) -> Result<()> {
         let before = work.pairs.len();
         match request {
             Request::Loglikelihood {
@@ -108,7 +124,7 @@ impl Scorer {
                 context,
                 generation,
             } => {
-                let prompt = self.prompt(context, generation, index)?;
+                let prompt = self.prompt(context, generation, stream)?;
                 work.prompts.push(prompt);
                 work.generated.push(index);
                 return Ok(());
@@ -120,7 +136,7 @@ impl Scorer {
     }
 
     /// The prompt, cut from the left so that what may be generated fits the model.
-    fn prompt(&mut self, context: &str, generation: &Generation, index: usize) -> Result<Prompt> {
+    fn prompt(&mut self, context: &str, generation: &Generation, stream: usize) -> Result<Prompt> {
         let tokenizer = self.encoder.tokenizer();
         let (max_tokens, max_length) = (generation.max_tokens, self.encoder.max_length());
         let room = max_length.saturating_sub(max_tokens);
@@ -139,7 +155,7 @@ impl Scorer {
         self.statistics.truncated += usize::from(excess > 0);
         Ok(Prompt {
             tokens,
-            sampling: Sampling::new(generation, self.sampling_seed, index as u64),
+            sampling: Sampling::new(generation, self.sampling_seed, stream as u64),
             stopping: Stopping::new(&generation.until, max_tokens, tokenizer),
             max_tokens,
         })

@@ -59,6 +59,13 @@ impl Scorer {
         }
     }
 
+    /// Sets the length that sequences are cut to, in input tokens.
+    #[must_use]
+    pub fn with_max_length(self, max_length: usize) -> Self {
+        let encoder = Encoder::new(self.encoder.tokenizer().clone(), max_length);
+        Self { encoder, ..self }
+    }
+
     /// Sets how many tokens go through the model at a time; a longer sequence goes alone.
     #[must_use]
     pub fn with_batch_rows(self, batch_rows: usize) -> Self {

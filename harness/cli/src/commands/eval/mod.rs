@@ -4,19 +4,21 @@ mod accepted;
 mod config;
 mod documents;
 mod model;
+mod model_args;
 mod pairs;
 mod prompts;
 mod scoring;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use clap::Args;
 use harness_bench::Event;
-use harness_engine::{AnswerCache, Scorer, model_identity};
+use harness_engine::{AnswerCache, ModelIdentity, Scorer};
 use harness_model::Model;
+use harness_python::{PythonHooks, PythonSettings};
 use harness_report::{EvalFiles, EvalRun, ModelFacts, Prompting, eval_table, prepare_output};
 use harness_task::{
     Aggregation, Hooks, Metric, MetricFunction, MetricSpec, Selection, Task, TaskNode, TaskSpec,
@@ -24,7 +26,7 @@ use harness_task::{
 use serde_json::{Map, Value, json};
 
 use crate::exit::Refused;
-use crate::options::{TaskOptions, truth};
+use crate::options::{TaskOptions, seconds, truth};
 use crate::output;
 use crate::progress::Terminal;
 
@@ -71,6 +73,9 @@ pub(crate) struct Eval {
     /// Run the Python functions of tasks
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
     trust_remote_code: Option<bool>,
+    /// Seconds that one call of a Python function may take
+    #[arg(long, value_name = "N", default_value = "300", value_parser = seconds)]
+    hook_timeout_s: Duration,
     #[command(flatten)]
     tasks_and_data: TaskOptions,
     #[command(flatten)]
@@ -103,7 +108,9 @@ impl Eval {
             terminal.show(Event::Message(remark));
         }
         let model = wanted.open(&mut terminal)?;
-        let (options, prompting) = self.prompts.request_options(&model.tokenizer)?;
+        let (options, prompting) = self
+            .prompts
+            .request_options(&model.tokenizer, &wanted.arguments().template_variables)?;
         let mut run = self.record(wanted.facts(&model), prompting, tree)?;
         let files = self.output_path.as_deref();
         let files = files.map(|output| EvalFiles::new(output, &run));
@@ -113,7 +120,7 @@ impl Eval {
             files: files.as_ref(),
             log_samples,
             write_out: self.write_out == Some(true),
-            cache: self.cache(&wanted.sources(&model))?,
+            cache: self.cache(|| wanted.identity(&model))?,
             scorer: self.scorer(&model, &run)?,
             terminal,
         };
@@ -148,6 +155,7 @@ impl Eval {
 
     fn scorer(&self, model: &Model, run: &EvalRun) -> Result<Scorer> {
         let scorer = Scorer::new(model.decoder()?, model.tokenizer.clone())
+            .with_max_length(run.model.max_length)
             .with_batch_sequences(self.batch_sequences()?);
         Ok(match run.prompting.seeds {
             [_, _, Some(seed), _] => scorer.with_sampling_seed(seed),
@@ -157,7 +165,7 @@ impl Eval {
 
     fn load(&self, specs: Vec<TaskSpec>) -> Result<Vec<Task>> {
         let data = self.tasks_and_data.source()?;
-        let hooks = hooks(self.trust_remote_code == Some(true));
+        let hooks = self.hooks();
         let metadata = self.metadata()?;
         let load = |mut spec: TaskSpec| {
             spec.metadata.extend(metadata.clone());
@@ -170,14 +178,25 @@ impl Eval {
         specs.into_iter().map(load).collect()
     }
 
-    fn cache(&self, sources: &[&Path]) -> Result<Option<AnswerCache>> {
-        let open = |prefix: &PathBuf| {
+    /// The bridge to the Python functions of tasks, for those who trust them. Without one, a task that needs it says so when
+    /// it is loaded.
+    fn hooks(&self) -> Option<Arc<dyn Hooks>> {
+        let settings = PythonSettings {
+            time_limit: self.hook_timeout_s,
+            ..PythonSettings::from_environment()
+        };
+        let bridge = || Arc::new(PythonHooks::new(settings)) as Arc<dyn Hooks>;
+        (self.trust_remote_code == Some(true)).then(bridge)
+    }
+
+    fn cache(&self, identity: impl Fn() -> Result<ModelIdentity>) -> Result<Option<AnswerCache>> {
+        let open = |prefix: &PathBuf| -> Result<AnswerCache> {
             // Beside what lm-eval keeps under the same prefix, and never in its place.
             let mut file = prefix.as_os_str().to_owned();
             file.push(".db");
-            AnswerCache::open(file.as_ref(), model_identity(sources)?)
+            Ok(AnswerCache::open(file.as_ref(), identity()?)?)
         };
-        Ok(self.use_cache.as_ref().map(open).transpose()?)
+        self.use_cache.as_ref().map(open).transpose()
     }
 
     fn metadata(&self) -> Result<Map<String, Value>> {
@@ -221,13 +240,6 @@ impl Eval {
                 }),
         }
     }
-}
-
-/// The bridge to the Python functions of tasks, for those who trust them. Without one, a task that needs it says so when it
-/// is loaded.
-fn hooks(trusted: bool) -> Option<Arc<dyn Hooks>> {
-    let bridge = || Arc::new(harness_python::PythonHooks::from_environment());
-    trusted.then(|| bridge() as Arc<dyn Hooks>)
 }
 
 /// The metric of predictions that nobody scores, as lm-eval names it.
