@@ -19,7 +19,10 @@ use harness_bench::Event;
 use harness_engine::{AnswerCache, ModelIdentity, Scorer};
 use harness_model::Model;
 use harness_python::{PythonHooks, PythonSettings};
-use harness_report::{EvalFiles, EvalRun, ModelFacts, Prompting, eval_table, prepare_output};
+use harness_report::{
+    EvalFiles, EvalRun, ModelFacts, Prompting, SamplesFormat, eval_table, prepare_output,
+    results_json,
+};
 use harness_task::{
     Aggregation, Hooks, Metric, MetricFunction, MetricSpec, Selection, Task, TaskNode, TaskSpec,
 };
@@ -55,12 +58,21 @@ pub(crate) struct Eval {
     /// Also write every document with its prompts, responses and scores (needs --output-path)
     #[arg(long, short = 's', value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
     log_samples: Option<bool>,
+    /// Form of the samples: lm-eval's lines of JSON, a Parquet table with typed columns, or both; turns --log-samples on
+    #[arg(long, value_name = "jsonl|parquet|both", value_parser = samples_format)]
+    samples_format: Option<SamplesFormat>,
     /// Ask and write the samples, but score nothing (needs --output-path)
     #[arg(long, short = 'x', value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
     predict_only: Option<bool>,
     /// Show the prompt of each task's first document
     #[arg(long, short = 'w', value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
     write_out: Option<bool>,
+    /// Before scoring, look whether the data and prompts of all tasks are sound
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
+    check_integrity: Option<bool>,
+    /// Show the settings of every task after its scores
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
+    show_config: Option<bool>,
     /// Sequences that go through the model at a time: a number, or auto, which goes by tokens
     #[arg(long, short = 'b', value_name = "N", default_value = "auto")]
     batch_size: String,
@@ -91,7 +103,7 @@ const EXAMPLES: &str = "Examples:
 
 impl Eval {
     pub(crate) fn run(self) -> Result<()> {
-        let log_samples = self.logs_samples()?;
+        let samples = self.samples()?;
         self.batch_sequences()?;
         self.prompts.check()?;
         let wanted = self.model.wanted()?;
@@ -118,14 +130,20 @@ impl Eval {
             documents: &documents,
             options: &options,
             files: files.as_ref(),
-            log_samples,
+            samples,
             write_out: self.write_out == Some(true),
             cache: self.cache(|| wanted.identity(&model))?,
             scorer: self.scorer(&model, &run)?,
             terminal,
         };
+        if self.check_integrity == Some(true) {
+            scoring.check_integrity(&tasks)?;
+        }
         scoring.add_all(&tasks, &mut run)?;
         let mut text = eval_table(&run);
+        if self.show_config == Some(true) {
+            text = format!("{text}\n{:#}\n", results_json(&run)["configs"]);
+        }
         if let Some(files) = files {
             text = format!("{text}\n{}\n", files.results.display());
         }
@@ -211,19 +229,22 @@ impl Eval {
         Ok(serde_json::from_str(text).map_err(wrong)?)
     }
 
-    /// Whether samples are written, which predictions are for.
-    fn logs_samples(&self) -> Result<bool> {
-        let flags = [
-            ("--predict-only", self.predict_only),
-            ("--log-samples", self.log_samples),
+    /// The form of the samples, where they are written: predictions are there for nothing else.
+    fn samples(&self) -> Result<Option<SamplesFormat>> {
+        let asked = [
+            ("--predict-only", self.predict_only == Some(true)),
+            ("--log-samples", self.log_samples == Some(true)),
+            (
+                "--samples-format",
+                self.samples_format.is_some() && self.log_samples != Some(false),
+            ),
         ];
-        let asked = flags.into_iter().find(|(_, given)| *given == Some(true));
-        match (asked, &self.output_path) {
-            (Some((flag, _)), None) => {
+        match asked.into_iter().find(|(_, asked)| *asked) {
+            Some((flag, _)) if self.output_path.is_none() => {
                 let problem = format!("{flag} writes files: say where with --output-path");
                 Err(Refused(problem).into())
             }
-            (asked, _) => Ok(asked.is_some()),
+            found => Ok(found.map(|_| self.samples_format.unwrap_or(SamplesFormat::Jsonl))),
         }
     }
 
@@ -239,6 +260,15 @@ impl Eval {
                     Refused(format!("--batch-size {number}: a positive number, or auto")).into()
                 }),
         }
+    }
+}
+
+fn samples_format(name: &str) -> Result<SamplesFormat, String> {
+    match name {
+        "jsonl" => Ok(SamplesFormat::Jsonl),
+        "parquet" => Ok(SamplesFormat::Parquet),
+        "both" => Ok(SamplesFormat::Both),
+        _ => Err("jsonl, parquet or both".to_owned()),
     }
 }
 
