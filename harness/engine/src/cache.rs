@@ -99,7 +99,8 @@ impl AnswerCache {
         let mut write = || -> rusqlite::Result<()> {
             let write = TransactionBehavior::Immediate;
             let transaction = self.connection.transaction_with_behavior(write)?;
-            let mut insert = transaction.prepare("INSERT OR REPLACE INTO answers VALUES (?, ?)")?;
+            // Another process's answer to the same may be there, equal but for rounding: what was read once stays.
+            let mut insert = transaction.prepare("INSERT OR IGNORE INTO answers VALUES (?, ?)")?;
             for row in keys.iter().zip(&answers) {
                 insert.execute(row)?;
             }
