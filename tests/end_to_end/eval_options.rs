@@ -217,6 +217,12 @@ fn what_has_no_meaning_is_refused() {
         &["--gen_kwargs", "temperatur=1"],
         &["--gen-kwargs", "temperatur"],
     );
+    refused(&["--gen_kwargs", "top_p=2"], &["top_p", "from 0 to 1"]);
+    refused(&["--gen_kwargs", "{'until': 'x'}"], &["double quotes"]);
+    refused(&["--seed", "1,2"], &["--seed 1,2", "fewshot"]);
+    refused(&["--seed", "none"], &["--seed", "few-shot"]);
+    refused(&["--limit", "0"], &["--limit 0", "positive"]);
+    refused(&["--samples", "[1]"], &["--samples [1]", "TASK"]);
     refused(&["--metadata", "[1]"], &["--metadata"]);
     refused(&["--log_samples", "maybe"], &["maybe"]);
     world.fails(

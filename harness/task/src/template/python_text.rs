@@ -76,7 +76,11 @@ fn float_repr(value: f64) -> String {
         mantissa.bytes().filter(u8::is_ascii_digit).count()
     });
     let even = format!("{value:.*e}", digits - 1);
-    let scientific = if even.parse() == Ok(value) { even } else { shortest };
+    let scientific = if even.parse() == Ok(value) {
+        even
+    } else {
+        shortest
+    };
     let Some((mantissa, exponent)) = scientific.split_once('e') else {
         return scientific;
     };

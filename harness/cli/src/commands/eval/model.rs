@@ -46,10 +46,16 @@ pub(super) struct WantedModel {
 }
 
 impl ModelOptions {
+    /// Whether the name is lm-eval's for its models of transformers, and the model is among the arguments.
+    fn is_back_end(&self) -> bool {
+        let name = self.model.to_str().unwrap_or_default();
+        name == "hf" || matches!(name, "hf-auto" | "huggingface") && !self.model.exists()
+    }
+
     /// What was asked for, so far as it can be judged without opening it.
     pub(super) fn wanted(&self) -> Result<WantedModel> {
         let given = texts("--model-args", &self.model_args)?;
-        let mut arguments = match self.model.as_os_str() == "hf" {
+        let mut arguments = match self.is_back_end() {
             true => model_args::read(&given)?,
             false if given.is_empty() => ModelArguments::default(),
             false => return Err(Refused("--model-args goes with --model hf".into()).into()),

@@ -149,7 +149,7 @@ fn seeds(text: &str) -> Result<[Option<u64>; 4]> {
         ))
     };
     let parse = |part: &str| match part.trim() {
-        "None" => Ok(None),
+        none if none.eq_ignore_ascii_case("none") => Ok(None),
         number => number.parse().map(Some).map_err(|_| wrong()),
     };
     let parts = text
