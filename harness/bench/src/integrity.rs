@@ -44,10 +44,7 @@ pub fn check_integrity(
 ) -> Result<Integrity> {
     let documents = task.requests(options)?;
     same_again(task, &documents, &task.requests(options)?)?;
-    let answers: Vec<Response> = documents
-        .iter()
-        .flat_map(|document| made_up_answers(document))
-        .collect();
+    let answers: Vec<Response> = documents.iter().flat_map(made_up_answers).collect();
     task.check_scoring(&documents, &answers)?;
     let mut cut = 0;
     for document in &documents {
@@ -71,7 +68,7 @@ pub fn check_integrity(
             &mut requests().map(|request| json!(request.arguments()).to_string()),
         ),
         cut,
-        remarks: remarks(task, &documents)?,
+        remarks: remarks(task, &documents),
     })
 }
 
@@ -141,7 +138,7 @@ fn fits(encoder: &Encoder, request: &Request) -> std::result::Result<bool, Engin
     }
 }
 
-fn remarks(task: &Task, documents: &[DocumentRequests]) -> Result<Vec<String>> {
+fn remarks(task: &Task, documents: &[DocumentRequests]) -> Vec<String> {
     let mut remarks = Vec::new();
     let mut first_of = HashMap::new();
     let twice: Vec<(usize, usize)> = (task.documents().iter().enumerate())
@@ -164,9 +161,9 @@ fn remarks(task: &Task, documents: &[DocumentRequests]) -> Result<Vec<String>> {
         scored.any(|request| !known.insert(json!(request.arguments()).to_string()))
     });
     remark(&mut remarks, same_choices, "have a choice twice");
-    let known = gives_itself_away(task, documents)?.into_iter();
+    let known = gives_itself_away(task, documents).into_iter();
     remark(&mut remarks, known, "are among their own few-shot examples");
-    Ok(remarks)
+    remarks
 }
 
 fn remark<'a>(
@@ -181,26 +178,22 @@ fn remark<'a>(
     }
 }
 
-/// Documents whose question stands in their prompt more than once.
+/// Documents whose question stands in their prompt more than once. Where a task has no question of its own, none.
 fn gives_itself_away<'a>(
     task: &Task,
     documents: &'a [DocumentRequests],
-) -> Result<Vec<&'a DocumentRequests>> {
-    let questions: HashMap<usize, String> = task
-        .training_pairs(None)?
-        .into_iter()
-        .map(|pair| (pair.doc_id, pair.prompt))
-        .collect();
+) -> Vec<&'a DocumentRequests> {
+    let pairs = task.training_pairs(None).unwrap_or_default().into_iter();
+    let questions: HashMap<usize, String> = pairs.map(|pair| (pair.doc_id, pair.prompt)).collect();
     let is_repeated = |document: &&DocumentRequests| {
         let question = questions.get(&document.doc_id).map(|text| text.trim());
         let question = question.filter(|text| text.chars().count() >= SHORTEST_QUESTION);
-        let prompt = match document.requests.first() {
-            Some(
-                Request::Loglikelihood { context, .. } | Request::GenerateUntil { context, .. },
-            ) => context,
-            _ => return false,
+        let Some(Request::Loglikelihood { context, .. } | Request::GenerateUntil { context, .. }) =
+            document.requests.first()
+        else {
+            return false;
         };
-        question.is_some_and(|question| prompt.matches(question).count() > 1)
+        question.is_some_and(|question| context.matches(question).count() > 1)
     };
-    Ok(documents.iter().filter(is_repeated).collect())
+    documents.iter().filter(is_repeated).collect()
 }

@@ -93,9 +93,9 @@ fn native(
             let numbers = numbers(values)?;
             let value = nanmean(&numbers)?;
             // A resample may hold nothing but NaN: then there is no standard error.
-            let resampled = |numbers: &[f64]| match numbers.iter().all(|number| number.is_nan()) {
-                true => Ok(f64::NAN),
-                false => nanmean(numbers),
+            let resampled = |numbers: &[f64]| match nanmean(numbers) {
+                Err(MetricError::Empty { .. }) => Ok(f64::NAN),
+                other => other,
             };
             let stderr = bootstrap_stderr(&numbers, replicates, resampled)?;
             Ok((value, stderr.filter(|stderr| stderr.is_finite())))

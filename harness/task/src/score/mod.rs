@@ -29,6 +29,9 @@ struct DocumentScore {
     metric: MetricValue,
 }
 
+/// A document's filtered responses, and its values.
+type Scored = (Vec<Value>, Vec<DocumentScore>);
+
 /// A document with its responses, gathered by request.
 struct AnsweredDocument<'a> {
     document: &'a DocumentRequests,
@@ -79,12 +82,12 @@ impl Task {
         pipelines.try_for_each(|pipeline| self.pipeline_scores(pipeline, &answered).map(drop))
     }
 
-    /// What a pipeline makes of each document's responses, and the document's values.
+    /// What a pipeline makes of each document.
     fn pipeline_scores(
         &self,
         pipeline: &Pipeline,
         answered: &[AnsweredDocument<'_>],
-    ) -> Result<Vec<(Vec<Value>, Vec<DocumentScore>)>, TaskError> {
+    ) -> Result<Vec<Scored>, TaskError> {
         let requests = answered.iter().flat_map(AnsweredDocument::requests);
         let filtered = pipeline.apply(&requests.collect::<Vec<_>>(), &self.bridge)?;
         let mut filtered = filtered.into_iter();

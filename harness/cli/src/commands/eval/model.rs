@@ -55,10 +55,12 @@ impl ModelOptions {
     /// What was asked for, so far as it can be judged without opening it.
     pub(super) fn wanted(&self) -> Result<WantedModel> {
         let given = texts("--model-args", &self.model_args)?;
-        let mut arguments = match self.is_back_end() {
-            true => model_args::read(&given)?,
-            false if given.is_empty() => ModelArguments::default(),
-            false => return Err(Refused("--model-args goes with --model hf".into()).into()),
+        let mut arguments = if self.is_back_end() {
+            model_args::read(&given)?
+        } else if given.is_empty() {
+            ModelArguments::default()
+        } else {
+            return Err(Refused("--model-args goes with --model hf".into()).into());
         };
         let source = arguments.source.take();
         let source = source.unwrap_or_else(|| ModelSource::new(&self.model));
