@@ -116,20 +116,14 @@ fn add_metrics(samples: &[Sample], columns: &mut Vec<Column>) {
         }
     }
     for name in names {
-        let of_sample =
-            |sample: &Sample| sample.metrics.iter().position(|metric| metric.name == name);
-        let found: Vec<Option<&MetricValue>> = samples
-            .iter()
-            .map(|sample| of_sample(sample).map(|place| &sample.metrics[place]))
-            .collect();
-        let is_number = |metric: &&MetricValue| metric.number().is_some();
-        let values = if found.iter().flatten().all(is_number) {
-            let number = |metric: &Option<&MetricValue>| metric.and_then(MetricValue::number);
-            Values::Numbers(found.iter().map(number).collect())
+        let of_sample = |sample| metric_of(sample, name);
+        let is_number = |metric: &MetricValue| metric.number().is_some();
+        let values = if samples.iter().filter_map(of_sample).all(is_number) {
+            let number = |sample| of_sample(sample).and_then(MetricValue::number);
+            Values::Numbers(samples.iter().map(number).collect())
         } else {
-            let text =
-                |metric: &Option<&MetricValue>| metric.map(|metric| metric.value.to_string());
-            Values::Json(found.iter().map(text).collect())
+            let text = |sample| of_sample(sample).map(|metric| metric.value.to_string());
+            Values::Json(samples.iter().map(text).collect())
         };
         let is_taken = columns[..fixed].iter().any(|column| column.name == name);
         let prefix = if is_taken { "metric_" } else { "" };
@@ -138,6 +132,10 @@ fn add_metrics(samples: &[Sample], columns: &mut Vec<Column>) {
             values,
         });
     }
+}
+
+fn metric_of<'a>(sample: &'a Sample, name: &str) -> Option<&'a MetricValue> {
+    sample.metrics.iter().find(|metric| metric.name == name)
 }
 
 /// Texts as they are, anything else as JSON.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use harness_model::{Model, Tokenizer};
+use harness_task::python_literal;
 use serde_json::{Map, Value, json};
 
 use super::pairs::refuse_unknown;
@@ -248,16 +249,12 @@ impl Given<'_> {
     }
 
     fn template_variables(&self) -> Result<Map<String, Value>, Refused> {
-        let key = "chat_template_args";
-        let mut variables = match self.0.get(key) {
-            Some(Value::Object(map)) => map.clone(),
-            _ => {
-                let map = self.parsed(key, "a map in JSON", |text| {
-                    serde_json::from_str::<Map<String, Value>>(text).ok()
-                })?;
-                map.unwrap_or_default()
-            }
+        let map = |text: &str| match python_literal(text) {
+            Some(Value::Object(map)) => Some(map),
+            _ => serde_json::from_str(text).ok(),
         };
+        let given_map = self.parsed("chat_template_args", "a map in JSON", map)?;
+        let mut variables = given_map.unwrap_or_default();
         let thinking = "enable_thinking";
         let given = self.parsed(thinking, "True or False", |text| truth(text).ok())?;
         if let Some(given) = given {
