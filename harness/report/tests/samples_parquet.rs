@@ -36,6 +36,19 @@ fn sample(doc_id: usize, responses: Vec<Vec<Response>>, metrics: Vec<MetricValue
     }
 }
 
+fn plain(field: &Field) -> Value {
+    match field {
+        Field::Null => Value::Null,
+        Field::Long(number) => json!(number),
+        Field::Double(number) if number.is_finite() => json!(number),
+        Field::Double(number) => number.to_string().into(),
+        Field::Bool(flag) => json!(flag),
+        Field::Str(text) => json!(text),
+        Field::ListInternal(list) => list.elements().iter().map(plain).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The columns with their types, and the rows as JSON; a number that is not finite as text.
 fn read(samples: &[Sample]) -> (Vec<String>, Vec<Value>) {
     let mut file = tempfile::tempfile().unwrap();
@@ -46,17 +59,6 @@ fn read(samples: &[Sample]) -> (Vec<String>, Vec<Value>) {
     let types = named
         .map(|column| format!("{} {}", column.path().string(), column.physical_type()))
         .collect();
-    let plain = |field: &Field| match field {
-        Field::Double(number) if !number.is_finite() => number.to_string().into(),
-        Field::ListInternal(list) => {
-            let finite = |field: &Field| match field {
-                Field::Double(number) if !number.is_finite() => number.to_string().into(),
-                other => other.to_json_value(),
-            };
-            list.elements().iter().map(finite).collect()
-        }
-        other => other.to_json_value(),
-    };
     let rows = reader.get_row_iter(None).unwrap().map(|row| {
         let row = row.unwrap();
         let columns = row.get_column_iter();
