@@ -217,6 +217,12 @@ fn what_has_no_meaning_is_refused() {
         &["--gen_kwargs", "temperatur=1"],
         &["--gen-kwargs", "temperatur"],
     );
+    refused(&["--gen_kwargs", "top_p=2"], &["top_p", "from 0 to 1"]);
+    refused(&["--gen_kwargs", "{'until': 'x'}"], &["double quotes"]);
+    refused(&["--seed", "1,2"], &["--seed 1,2", "fewshot"]);
+    refused(&["--seed", "none"], &["--seed", "few-shot"]);
+    refused(&["--limit", "0"], &["--limit 0", "positive"]);
+    refused(&["--samples", "[1]"], &["--samples [1]", "TASK"]);
     refused(&["--metadata", "[1]"], &["--metadata"]);
     refused(&["--log_samples", "maybe"], &["maybe"]);
     world.fails(
@@ -232,6 +238,39 @@ fn what_has_no_meaning_is_refused() {
         ],
         &["max_lenght"],
     );
+}
+
+#[test]
+fn samples_as_a_table() {
+    let world = World::new();
+    world.succeeds(&[&EVAL[..], &["--samples_format", "both", "-L", "2"]].concat());
+    let [table] = &world.find("out", "samples_choices_", ".parquet")[..] else {
+        panic!("one table")
+    };
+    assert!(std::fs::read(table).unwrap().starts_with(b"PAR1"));
+    assert_eq!(samples(&world).len(), 2);
+    std::fs::remove_dir_all(world.path("out")).unwrap();
+    world.succeeds(&[&EVAL[..], &["--samples_format", "parquet", "-L", "2"]].concat());
+    assert_eq!(world.find("out", "samples_", ".jsonl").len(), 0);
+    assert_eq!(world.find("out", "samples_", ".parquet").len(), 1);
+    let [short @ .., _, _] = EVAL;
+    let without = [&short[..], &["--samples_format", "parquet"]].concat();
+    world.fails(2, &without, &["--samples-format", "--output-path"]);
+    world.fails(
+        2,
+        &[&EVAL[..], &["--samples_format", "csv"]].concat(),
+        &["csv"],
+    );
+}
+
+#[test]
+fn settings_are_shown() {
+    let world = World::new();
+    let outcome = world.succeeds(&[&EVAL[..], &["--show_config", "-L", "2"]].concat());
+    let from = outcome.stdout.find("\n{").unwrap();
+    let to = outcome.stdout.rfind("\n}").unwrap() + 2;
+    let shown: Value = serde_json::from_str(&outcome.stdout[from..to]).unwrap();
+    assert_eq!(shown, results(&world)["configs"]);
 }
 
 #[test]

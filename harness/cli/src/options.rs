@@ -1,6 +1,7 @@
 //! Options that several subcommands share, and how they become tasks, data and devices.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
@@ -106,4 +107,12 @@ pub(crate) fn truth(text: &str) -> Result<bool, String> {
         "false" | "0" | "no" => Ok(false),
         _ => Err("true or false".to_owned()),
     }
+}
+
+/// Reads a time in seconds.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let number: Option<f64> = text.parse().ok().filter(|&seconds| seconds > 0.0);
+    number
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "a positive number of seconds".to_owned())
 }

@@ -1,5 +1,5 @@
-//! Answers kept on disk, found again by what they are answers to: the model's files by content, and the request. One `SQLite`
-//! file, which several processes may share. Keeps no text that was drawn: a draw depends on its place in the run.
+//! Answers kept on disk, found again by what they are answers to: the model's files by content, how it is asked, and the
+//! request, with seed and stream where a text is drawn. One `SQLite` file, which several processes may share. Judges no answer.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -17,9 +17,9 @@ use crate::scorer::{Progress, Scorer};
 /// How long to wait for another process that writes.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Part of every key; raised when this crate comes to answer otherwise than before.
-const FORMAT: &str = "1 float32";
+const FORMAT: &str = "2 float32";
 
-/// What tells models apart: a hash of their files' contents.
+/// What tells models apart: a hash of their files' contents, and of how they are asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelIdentity([u8; 32]);
 
@@ -65,11 +65,14 @@ impl AnswerCache {
         (self.found, self.asked)
     }
 
-    fn find(&mut self, requests: &[Request]) -> Result<Vec<Option<Response>>> {
-        let keys: Vec<Vec<u8>> = requests
-            .iter()
-            .map(|request| self.key(request))
-            .collect::<Result<_>>()?;
+    fn keys(&self, requests: &[Request], sampling_seed: u64) -> Result<Vec<Vec<u8>>> {
+        let numbered = requests.iter().enumerate();
+        numbered
+            .map(|(stream, request)| self.key(request, (sampling_seed, stream)))
+            .collect()
+    }
+
+    fn find(&mut self, keys: &[Vec<u8>]) -> Result<Vec<Option<Response>>> {
         let read = || -> rusqlite::Result<Vec<Option<String>>> {
             let mut find = self
                 .connection
@@ -88,23 +91,24 @@ impl AnswerCache {
         Ok(found)
     }
 
-    /// Writes answers, each with the place of its request.
-    fn keep(&mut self, requests: &[Request], answers: &[(usize, Response)]) -> Result<()> {
+    /// Writes answers, each under the key of its place.
+    fn keep(&mut self, keys: &[Vec<u8>], answers: &[(usize, Response)]) -> Result<()> {
         if answers.is_empty() {
             return Ok(());
         }
-        let row = |(index, response): &(usize, Response)| {
+        let row = |(place, response): &(usize, Response)| {
             let answer = serde_json::to_string(response);
             let answer = answer.map_err(|error| failed(&self.file, &error))?;
-            Ok((self.key(&requests[*index])?, answer))
+            Ok((&keys[*place], answer))
         };
-        let rows: Vec<(Vec<u8>, String)> = answers.iter().map(row).collect::<Result<_>>()?;
+        let rows: Vec<(&Vec<u8>, String)> = answers.iter().map(row).collect::<Result<_>>()?;
         let mut write = || -> rusqlite::Result<()> {
             let write = TransactionBehavior::Immediate;
             let transaction = self.connection.transaction_with_behavior(write)?;
-            let mut insert = transaction.prepare("INSERT OR REPLACE INTO answers VALUES (?, ?)")?;
-            for row in &rows {
-                insert.execute((&row.0, &row.1))?;
+            // Another process's answer to the same may be there, equal but for rounding: what was read once stays.
+            let mut insert = transaction.prepare("INSERT OR IGNORE INTO answers VALUES (?, ?)")?;
+            for (key, answer) in &rows {
+                insert.execute((key, answer))?;
             }
             drop(insert);
             transaction.commit()
@@ -112,12 +116,17 @@ impl AnswerCache {
         write().map_err(|error| failed(&self.file, &error))
     }
 
-    fn key(&self, request: &Request) -> Result<Vec<u8>> {
-        let request = serde_json::to_string(request).map_err(|error| failed(&self.file, &error))?;
+    /// A text that is drawn depends on its seed and on the number of its stream; no other answer does.
+    fn key(&self, request: &Request, draw: (u64, usize)) -> Result<Vec<u8>> {
+        let text = serde_json::to_string(request).map_err(|error| failed(&self.file, &error))?;
         let mut key = Sha256::new();
         key.update(FORMAT);
         key.update(self.model.0);
-        key.update(request);
+        if is_drawn(request) {
+            let (seed, stream) = draw;
+            key.update(format!(" seed {seed} stream {stream} "));
+        }
+        key.update(text);
         Ok(key.finalize().to_vec())
     }
 }
@@ -133,15 +142,12 @@ impl Scorer {
         cache: &mut AnswerCache,
         on_step: &mut OnStep,
     ) -> Result<Vec<Response>> {
-        if requests.iter().any(is_drawn) {
-            return self.answer(requests, on_step);
-        }
-        let mut responses = cache.find(requests)?;
+        let keys = cache.keys(requests, self.sampling_seed)?;
+        let mut responses = cache.find(&keys)?;
         let (total, all) = (requests.len(), 0..requests.len());
         let missing: Vec<usize> = all.filter(|&index| responses[index].is_none()).collect();
-        let answered: Vec<(usize, Response)> = responses
-            .iter()
-            .enumerate()
+        let found = responses.iter().enumerate();
+        let answered: Vec<(usize, Response)> = found
             .filter_map(|(index, found)| Some((index, found.clone()?)))
             .collect();
         let known = answered.len();
@@ -154,14 +160,17 @@ impl Scorer {
             },
         })?;
         let asked: Vec<Request> = missing.iter().map(|&i| requests[i].clone()).collect();
-        let answers = self.answer(&asked, &mut |mut step| {
-            cache.keep(&asked, &step.answered)?;
+        let encoded = self.encoder.encode_requests(&asked);
+        let encoded = encoded.map_err(|error| at_place(error, &missing))?;
+        // Each draws from the stream that it would have without a cache.
+        let encoded = encoded.at_places(&missing);
+        let answers = self.answer_encoded(encoded, &mut |mut step| {
             step.answered.iter_mut().for_each(|(i, _)| *i = missing[*i]);
+            cache.keep(&keys, &step.answered)?;
             step.progress.done += known;
             step.progress.total = total;
             on_step(step)
-        });
-        let answers = answers.map_err(|error| at_place(error, &missing))?;
+        })?;
         for (index, answer) in missing.into_iter().zip(answers) {
             responses[index] = Some(answer);
         }
@@ -184,13 +193,15 @@ fn is_drawn(request: &Request) -> bool {
     matches!(request, Request::GenerateUntil { generation, .. } if generation.do_sample)
 }
 
-/// What a model is, by the contents of its files and of its adapter's: the file or directory itself, with the settings that
-/// lie beside a file.
+/// What a model is: the contents of its files, its adapter's and its tokenizer's (a directory, or a file with the settings that
+/// lie beside it), and in `settings` whatever else changes an answer, such as the device.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn model_identity(sources: &[&Path]) -> Result<ModelIdentity> {
+pub fn model_identity(sources: &[&Path], settings: &str) -> Result<ModelIdentity> {
     let mut all = Sha256::new();
+    all.update(settings);
+    all.update(b"\n");
     for source in sources {
         for file in model_files(source).map_err(|error| failed(source, &error))? {
             all.update(file_hash(&file).map_err(|error| failed(&file, &error))?);
@@ -260,6 +271,26 @@ mod tests {
         }
     }
 
+    fn drawn(temperature: f64) -> Request {
+        let settings = serde_json::json!({ "do_sample": true, "temperature": temperature });
+        let settings = settings.as_object().unwrap().clone();
+        Request::GenerateUntil {
+            context: "x".to_owned(),
+            generation: harness_task::Generation::from_kwargs(settings).unwrap(),
+        }
+    }
+
+    fn keep(cache: &mut AnswerCache, requests: &[Request], seed: u64, responses: &[Response]) {
+        let keys = cache.keys(requests, seed).unwrap();
+        let answers: Vec<_> = responses.iter().cloned().enumerate().collect();
+        cache.keep(&keys, &answers).unwrap();
+    }
+
+    fn find(cache: &mut AnswerCache, requests: &[Request], seed: u64) -> Vec<Option<Response>> {
+        let keys = cache.keys(requests, seed).unwrap();
+        cache.find(&keys).unwrap()
+    }
+
     #[test]
     fn answers_belong_to_model_and_request() {
         let folder = tempfile::tempdir().unwrap();
@@ -267,11 +298,28 @@ mod tests {
         let open = |model: u8| AnswerCache::open(&file, ModelIdentity([model; 32])).unwrap();
         let exact = response(-0.1 - 1e-16);
         let (mut one, mut other) = (open(1), open(2));
-        one.keep(&[request("x")], &[(0, exact.clone())]).unwrap();
-        let asked = [request("x"), request("y")];
-        assert_eq!(one.find(&asked).unwrap(), [Some(exact), None]);
-        assert_eq!(other.find(&asked).unwrap(), [None, None]);
+        keep(&mut one, &[request("x")], 0, std::slice::from_ref(&exact));
+        let asked = [request("y"), request("x")];
+        assert_eq!(find(&mut one, &asked, 7), [None, Some(exact)]);
+        assert_eq!(find(&mut other, &asked, 7), [None, None]);
         assert_eq!(one.found_and_asked(), (1, 2));
+    }
+
+    #[test]
+    fn drawn_texts_belong_to_seed_and_stream() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("answers.db");
+        let mut cache = AnswerCache::open(&file, ModelIdentity([0; 32])).unwrap();
+        let text = |text: &str| Response::GenerateUntil {
+            text: text.to_owned(),
+        };
+        let twice = [drawn(1.0), drawn(1.0)];
+        keep(&mut cache, &twice, 1, &[text("a"), text("b")]);
+        let (a, b) = (Some(text("a")), Some(text("b")));
+        assert_eq!(find(&mut cache, &twice, 1), [a.clone(), b.clone()]);
+        assert_eq!(find(&mut cache, &twice, 2), [None, None]);
+        assert_eq!(find(&mut cache, &[drawn(0.5), drawn(1.0)], 1), [None, b]);
+        assert_eq!(find(&mut cache, &twice[..1], 1), [a]);
     }
 
     #[test]
@@ -281,9 +329,8 @@ mod tests {
         let write = |name: usize| {
             let mut cache = AnswerCache::open(&file, ModelIdentity([0; 32])).unwrap();
             for i in 0..20 {
-                cache
-                    .keep(&[request(&format!("{name} {i}"))], &[(0, response(-1.0))])
-                    .unwrap();
+                let request = request(&format!("{name} {i}"));
+                keep(&mut cache, &[request], 0, &[response(-1.0)]);
             }
         };
         std::thread::scope(|scope| {
@@ -294,7 +341,7 @@ mod tests {
             .map(|i| request(&format!("{} {}", i / 20, i % 20)))
             .collect();
         let mut cache = AnswerCache::open(&file, ModelIdentity([0; 32])).unwrap();
-        assert_eq!(cache.find(&all).unwrap(), vec![Some(response(-1.0)); 80]);
+        assert_eq!(find(&mut cache, &all, 0), vec![Some(response(-1.0)); 80]);
     }
 
     #[test]
@@ -319,12 +366,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let write =
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        let identity = || model_identity(&[folder.path()]).unwrap();
+        let identity = || model_identity(&[folder.path()], "cpu").unwrap();
         write("model.safetensors", "weights");
         write("config.json", "{}");
         let first = identity();
         write("notes.txt", "nothing to do with it");
         assert_eq!(identity(), first);
+        assert_ne!(model_identity(&[folder.path()], "cuda:0").unwrap(), first);
         write("model.safetensors", "other weights");
         assert_ne!(identity(), first);
     }

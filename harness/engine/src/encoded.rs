@@ -11,6 +11,16 @@ use crate::error::{EngineError, Result};
 #[derive(Clone, Debug, Default)]
 pub struct EncodedRequests(pub(crate) Vec<EncodedRequest>);
 
+impl EncodedRequests {
+    /// Says which places in the run's list these requests have, where they are only some of it.
+    pub(crate) fn at_places(mut self, places: &[usize]) -> Self {
+        for (request, &place) in self.0.iter_mut().zip(places) {
+            request.number = place;
+        }
+        self
+    }
+}
+
 /// One request.
 #[derive(Clone, Debug)]
 pub(crate) struct EncodedRequest {

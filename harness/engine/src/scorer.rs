@@ -78,6 +78,13 @@ impl Scorer {
         }
     }
 
+    /// Sets the length that sequences are cut to, in input tokens.
+    #[must_use]
+    pub fn with_max_length(self, max_length: usize) -> Self {
+        let encoder = Encoder::new(self.encoder.tokenizer().clone(), max_length);
+        Self { encoder, ..self }
+    }
+
     /// Sets how much memory may be used besides the weights.
     #[must_use]
     pub fn with_memory(self, memory: MemoryBudget) -> Self {

@@ -11,7 +11,7 @@ use crate::families::read_spec;
 use crate::gguf::{GgufFile, Storage};
 use crate::spec::DecoderSpec;
 use crate::stored::StoredWeights;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{TEMPLATE_FOLDER, Tokenizer};
 use crate::weights::Weights;
 
 /// A model that was read from disk.
@@ -138,6 +138,12 @@ pub fn write_model_files(directory: &Path, like: &Path, weights: &Weights) -> Re
         write_small_files(&GgufFile::open(like)?, directory)?;
     } else {
         copy_small_files(like, directory)?;
+        let templates = like.join(TEMPLATE_FOLDER);
+        if templates.is_dir() {
+            let own = directory.join(TEMPLATE_FOLDER);
+            std::fs::create_dir_all(&own).map_err(io(&own))?;
+            copy_small_files(&templates, &own)?;
+        }
     }
     set_dtype(&directory.join("config.json"))?;
     weights.write(&directory.join("model.safetensors"))
@@ -168,6 +174,9 @@ fn copy_small_files(from: &Path, to: &Path) -> Result<()> {
 fn write_small_files(from: &GgufFile, to: &Path) -> Result<()> {
     for (name, text) in from.small_files()? {
         let target = to.join(name);
+        if let Some(folder) = target.parent() {
+            std::fs::create_dir_all(folder).map_err(io(folder))?;
+        }
         std::fs::write(&target, text).map_err(io(&target))?;
     }
     Ok(())

@@ -1,10 +1,12 @@
-//! Where an evaluation's files go: `OUT/<model>/results_<time>.json` and `samples_<task>_<time>.jsonl`, as lm-eval lays them out.
+//! Where an evaluation's files go: `OUT/<model>/results_<time>.json` and `samples_<task>_<time>.jsonl` (or `.parquet`), as lm-eval
+//! lays them out. Refuses to leave half a file.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::eval_results::{EvalRun, ScoredTask, results_json, sanitized_name};
 use crate::samples::samples_jsonl;
+use crate::samples_parquet::samples_parquet;
 
 /// A file that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,17 @@ pub struct EvalFiles {
     /// The results.
     pub results: PathBuf,
     time: String,
+}
+
+/// In what form samples are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SamplesFormat {
+    /// lm-eval's lines of JSON.
+    Jsonl,
+    /// A table with a typed column for each part of a sample.
+    Parquet,
+    /// Both files.
+    Both,
 }
 
 /// Makes the folder that the files of a run go to, so that a name that cannot be used is found before the work.
@@ -71,22 +84,43 @@ impl EvalFiles {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_results(&self, run: &EvalRun) -> Result<(), ReportError> {
-        write_whole(&self.results, &format!("{:#}\n", results_json(run)))
+        write_whole(
+            &self.results,
+            format!("{:#}\n", results_json(run)).as_bytes(),
+        )
     }
 
     /// Writes a task's samples.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn write_samples(&self, task: &ScoredTask) -> Result<(), ReportError> {
-        let name = format!("samples_{}_{}.jsonl", task.spec.task, self.time);
-        let file = self.results.with_file_name(name);
-        write_whole(&file, &samples_jsonl(&task.evaluation.samples))
+    /// When a file cannot be written.
+    pub fn write_samples(
+        &self,
+        task: &ScoredTask,
+        format: SamplesFormat,
+    ) -> Result<(), ReportError> {
+        let samples = &task.evaluation.samples;
+        let file = |ending: &str| {
+            let name = format!("samples_{}_{}.{ending}", task.spec.task, self.time);
+            self.results.with_file_name(name)
+        };
+        if format != SamplesFormat::Parquet {
+            write_whole(&file("jsonl"), samples_jsonl(samples).as_bytes())?;
+        }
+        if format != SamplesFormat::Jsonl {
+            let path = file("parquet");
+            let table = samples_parquet(samples).map_err(|error| ReportError {
+                path: path.clone(),
+                source: std::io::Error::other(error),
+            })?;
+            write_whole(&path, &table)?;
+        }
+        Ok(())
     }
 }
 
 /// Writes beside the file and renames, so that nobody reads half a file.
-fn write_whole(file: &Path, text: &str) -> Result<(), ReportError> {
+fn write_whole(file: &Path, contents: &[u8]) -> Result<(), ReportError> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| ReportError { path, source }
@@ -97,7 +131,7 @@ fn write_whole(file: &Path, text: &str) -> Result<(), ReportError> {
     let mut staged = file.as_os_str().to_owned();
     staged.push(".partial");
     let staged = PathBuf::from(staged);
-    std::fs::write(&staged, text).map_err(at(&staged))?;
+    std::fs::write(&staged, contents).map_err(at(&staged))?;
     std::fs::rename(&staged, file).map_err(at(file))
 }
 

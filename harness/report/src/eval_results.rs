@@ -24,6 +24,8 @@ pub struct ModelFacts {
     pub parameters: usize,
     /// Longest input, in tokens.
     pub max_length: usize,
+    /// Arguments that decide which tokens a text becomes, as far as the user said so.
+    pub of_tokens: Map<String, Value>,
     /// Text and id of the special tokens.
     pub bos: Option<(String, u32)>,
     /// Text and id of the special tokens.
@@ -261,6 +263,7 @@ impl ModelFacts {
             arguments.insert("peft".into(), path(adapter));
         }
         arguments.insert("dtype".into(), "float32".into());
+        arguments.extend(self.of_tokens.clone());
         arguments
     }
 

@@ -6,13 +6,15 @@ mod eval_table;
 mod group_sections;
 mod relearn_table;
 mod samples;
+mod samples_parquet;
 mod scorecard;
 mod table;
 
-pub use eval_files::{EvalFiles, ReportError, prepare_output};
+pub use eval_files::{EvalFiles, ReportError, SamplesFormat, prepare_output};
 pub use eval_results::{EvalRun, ModelFacts, Prompting, ScoredTask, results_json};
 pub use eval_table::eval_table;
 pub use relearn_table::{Attack, RelearnRow, relearn_table};
 pub use samples::samples_jsonl;
+pub use samples_parquet::samples_parquet;
 pub use scorecard::scorecard_text;
 pub use table::{Align, Table};

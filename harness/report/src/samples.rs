@@ -2,7 +2,7 @@
 //! pipeline.
 
 use harness_bench::sha256_hex;
-use harness_task::{Request, Response, Sample, python_str};
+use harness_task::{MetricValue, Request, Response, Sample, python_str};
 use serde_json::{Map, Value, json};
 
 /// The file's contents.
@@ -41,9 +41,17 @@ fn line(sample: &Sample) -> Value {
         "target_hash": target_hash,
     });
     for metric in &sample.metrics {
-        line[&metric.name] = metric.value.clone();
+        line[&metric.name] = written(metric);
     }
     line
+}
+
+/// JSON has no NaN: it is the text that Python prints.
+fn written(metric: &MetricValue) -> Value {
+    match metric.number() {
+        Some(number) if number.is_nan() => "nan".into(),
+        _ => metric.value.clone(),
+    }
 }
 
 fn arguments(requests: &[Request]) -> Value {

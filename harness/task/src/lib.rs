@@ -38,5 +38,5 @@ pub use spec::{
     PythonHook, Sampler, Samples, TaskSpec,
 };
 pub use task::Task;
-pub use template::python_str;
+pub use template::{parse_literal as python_literal, python_str};
 pub use trial::Trial;

@@ -4,6 +4,7 @@ use harness_data::Document;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::score::number;
 use crate::{Request, Response};
 
 /// One metric of one document.
@@ -14,6 +15,13 @@ pub struct MetricValue {
     /// What is aggregated: 0 or 1 for accuracies, nats for `perplexity`, and a list for metrics of the whole set, such as
     /// `[target, text]` for `bleu` or `[nats, bytes]` for `byte_perplexity`.
     pub value: Value,
+}
+
+impl MetricValue {
+    /// The value as a number, with truth values as 0 and 1; NaN where a Python function gave NaN, for `nanmean` to leave out.
+    pub fn number(&self) -> Option<f64> {
+        number(&self.value)
+    }
 }
 
 /// A document, scored in one filter pipeline: everything a line of lm-eval's samples file needs.

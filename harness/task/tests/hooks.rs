@@ -1,6 +1,10 @@
 //! Functions in tasks: Python's through a stand-in for the bridge, and native ones on rows of our own.
 
-#![allow(clippy::unwrap_used, reason = "a test: panics are failures")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "a test: panics are failures, and the numbers are exact"
+)]
 
 use std::fs;
 use std::path::Path;
@@ -50,9 +54,12 @@ impl Hooks for StandIn {
     }
 
     fn process_results(&self, _: &PythonFunction, _: &Row, results: &[Value]) -> HookResult<Row> {
-        let length = results[0].as_str().unwrap().len();
+        let length = match results[0].as_str().unwrap() {
+            "" => json!({ "__float__": "nan" }),
+            text => json!(text.len()),
+        };
         Ok([
-            ("length".to_owned(), json!(length)),
+            ("length".to_owned(), length),
             ("other".to_owned(), json!(1)),
         ]
         .into_iter()
@@ -185,6 +192,26 @@ fn python_scores_and_aggregates() {
     let task = load(folder.path(), &format!("{fields}{metric}")).unwrap();
     let scores = aggregated(&task, &["a", "b", "c"]).unwrap();
     assert_eq!(scores, [named("a", 1.5), named("b", 1.5)]);
+}
+
+#[test]
+fn nanmean_leaves_out_what_others_refuse() {
+    let folder = tempfile::tempdir().unwrap();
+    let scores = |aggregation: &str, texts: &[&str]| {
+        let lines = format!(
+            "doc_to_text: q\ndoc_to_target: q\nprocess_results: !function utils.results\n\
+             metric_list: [{{metric: length, aggregation: {aggregation}}}]\n"
+        );
+        let scores = aggregated(&load(folder.path(), &lines).unwrap(), texts);
+        scores.map_err(|error| error.to_string())
+    };
+    assert_eq!(scores("nanmean", &["a", "", "ccc"]).unwrap()[0].1, 2.0);
+    for aggregation in ["mean", "median", "perplexity"] {
+        let error = scores(aggregation, &["a", "", "ccc"]).unwrap_err();
+        assert!(error.contains("length") && error.contains("NaN"), "{error}");
+    }
+    let nothing = scores("nanmean", &["", "", ""]).unwrap_err();
+    assert!(nothing.contains("nanmean of nothing"), "{nothing}");
 }
 
 #[test]

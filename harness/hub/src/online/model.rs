@@ -43,6 +43,9 @@ pub(crate) fn model(wanted: Wanted<'_>, observer: Observer<'_>) -> Result<PathBu
     for name in SMALL_FILES.iter().filter(|name| names.contains(**name)) {
         take(name)?;
     }
+    for name in names.iter().filter(|name| is_further_template(name)) {
+        take(name)?;
+    }
     if names.contains(SINGLE) {
         take(SINGLE)?;
     } else {
@@ -57,6 +60,13 @@ pub(crate) fn model(wanted: Wanted<'_>, observer: Observer<'_>) -> Result<PathBu
     }
     repository.note(commit)?;
     Ok(snapshot)
+}
+
+/// Whether a file is a chat template beside the default one.
+fn is_further_template(name: &str) -> bool {
+    name.strip_prefix("additional_chat_templates/")
+        .and_then(|name| name.strip_suffix(".jinja"))
+        .is_some_and(|name| !name.contains(['/', '\\']) && name != "..")
 }
 
 /// The shards that an index names.

@@ -45,7 +45,7 @@ impl GgufFile {
     ///
     /// # Errors
     /// As for the description and the tokenizer.
-    pub(crate) fn small_files(&self) -> Result<Vec<(&'static str, String)>> {
+    pub(crate) fn small_files(&self) -> Result<Vec<(String, String)>> {
         let text = |value: &Value| format!("{value:#}\n");
         let tokenizer = match self.beside() {
             Some(beside) => std::fs::read_to_string(&beside).map_err(io(&beside))?,
@@ -53,19 +53,22 @@ impl GgufFile {
         };
         let settings = self.settings()?;
         let mut files = vec![
-            ("config.json", text(&settings.config)),
-            ("tokenizer.json", tokenizer),
-            ("tokenizer_config.json", text(&settings.tokenizer_config)),
-            ("generation_config.json", text(&settings.generation)),
+            ("config.json".to_owned(), text(&settings.config)),
+            ("tokenizer.json".to_owned(), tokenizer),
+            (
+                "tokenizer_config.json".to_owned(),
+                text(&settings.tokenizer_config),
+            ),
+            (
+                "generation_config.json".to_owned(),
+                text(&settings.generation),
+            ),
         ];
         if !settings.special_tokens.is_null() {
-            files.push(("special_tokens_map.json", text(&settings.special_tokens)));
+            let name = "special_tokens_map.json".to_owned();
+            files.push((name, text(&settings.special_tokens)));
         }
-        files.extend(
-            settings
-                .chat_template
-                .map(|template| ("chat_template.jinja", template)),
-        );
+        files.extend(settings.named_template_files());
         Ok(files)
     }
 
@@ -155,9 +158,22 @@ impl GgufFile {
             "pad_token": self.role(&tokens, "padding")?,
             "model_max_length": self.sized("context_length")?,
         });
-        if self.get("tokenizer.chat_template").is_some() {
-            config["chat_template"] = self.text("tokenizer.chat_template")?.into();
+        let default = "tokenizer.chat_template";
+        let others = match self.get("tokenizer.chat_templates") {
+            Some(_) => self.texts("tokenizer.chat_templates")?,
+            None => Vec::new(),
+        };
+        let named = |key: &str, name: &str| -> Result<Value> {
+            Ok(json!({ "name": name, "template": self.text(key)? }))
+        };
+        let mut templates = Vec::new();
+        if self.get(default).is_some() {
+            templates.push(named(default, "default")?);
         }
+        for name in others {
+            templates.push(named(&format!("{default}.{name}"), name)?);
+        }
+        config["chat_template"] = templates.into();
         Ok(config)
     }
 

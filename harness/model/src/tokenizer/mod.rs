@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::error::{ModelError, Result, bad_file};
 
-pub(crate) use settings::TokenizerSettings;
+use settings::{DEFAULT_TEMPLATE, NamedTemplate};
+pub(crate) use settings::{TEMPLATE_FOLDER, TokenizerSettings};
 
 /// A model's tokenizer.
 #[derive(Clone, Debug)]
@@ -17,9 +18,21 @@ pub struct Tokenizer {
     pad: Option<u32>,
     /// All tokens that end a text, `eos` last if no list names it.
     eos_tokens: Vec<u32>,
+    prefix: Option<u32>,
     /// Text of the prefix token, which texts may already start with.
     prefix_text: Option<String>,
-    chat_template: Option<String>,
+    special: SpecialTokens,
+    chat_templates: Vec<NamedTemplate>,
+}
+
+/// Which special tokens a text gets.
+#[derive(Clone, Copy, Debug)]
+enum SpecialTokens {
+    /// Those of tokenizer.json.
+    Own,
+    /// BOS before it, where there is a BOS.
+    Bos,
+    None,
 }
 
 /// The special tokens around a text that is encoded as the tokenizer does by default.
@@ -71,24 +84,53 @@ impl Tokenizer {
         );
         let mut eos_tokens = settings.eos_ids();
         eos_tokens.extend(eos.filter(|eos| !eos_tokens.contains(eos)));
-        let prefix_text = match bos.or(eos) {
-            Some(prefix) => Some(inner.decode(&[prefix], false).map_err(tokenizer_error)?)
-                .filter(|text| !text.is_empty()),
-            None => None,
-        };
-        Ok(Self {
+        let tokenizer = Self {
             inner,
             bos,
             eos,
             pad,
             eos_tokens,
-            prefix_text,
-            chat_template: settings.chat_template(),
+            prefix: None,
+            prefix_text: None,
+            special: SpecialTokens::Own,
+            chat_templates: settings.chat_templates(),
+        };
+        match bos.or(eos) {
+            Some(prefix) => tokenizer.with_prefix(prefix),
+            None => Ok(tokenizer),
+        }
+    }
+
+    /// The same with BOS before every text, or with no special token at all: lm-eval's `add_bos_token`.
+    #[must_use]
+    pub fn with_bos(self, add_bos: bool) -> Self {
+        let special = if add_bos {
+            SpecialTokens::Bos
+        } else {
+            SpecialTokens::None
+        };
+        Self { special, ..self }
+    }
+
+    /// The same with another token to condition the first token of a text without context: lm-eval's `prefix_token_id`.
+    ///
+    /// # Errors
+    /// When the vocabulary has no such token.
+    pub fn with_prefix(self, prefix: u32) -> Result<Self> {
+        if self.token(prefix).is_none() {
+            let problem = format!("tokenizer: there is no token {prefix} in the vocabulary");
+            return Err(ModelError::BadInput(problem));
+        }
+        let text = self.decode(&[prefix], false)?;
+        Ok(Self {
+            prefix: Some(prefix),
+            prefix_text: Some(text).filter(|text| !text.is_empty()),
+            ..self
         })
     }
 
-    /// Token ids with the special tokens that the tokenizer adds by default; none are added to a text that already
-    /// starts with the prefix token, as in lm-eval.
+    /// Token ids with the special tokens that the tokenizer adds, by default or by [`Self::with_bos`]; none are added to a text
+    /// that already starts with the prefix token, as in lm-eval.
     ///
     /// # Errors
     /// When the tokenizer fails.
@@ -97,7 +139,15 @@ impl Tokenizer {
             .prefix_text
             .as_ref()
             .is_some_and(|prefix| text.starts_with(prefix));
-        self.encode_with(text, !has_prefix)
+        match self.special {
+            _ if has_prefix => self.encode_bare(text),
+            SpecialTokens::Own => self.encode_with(text, true),
+            SpecialTokens::None => self.encode_bare(text),
+            SpecialTokens::Bos => {
+                let bare = self.encode_bare(text)?;
+                Ok(self.bos.into_iter().chain(bare).collect())
+            }
+        }
     }
 
     /// Token ids without any added special token.
@@ -142,12 +192,24 @@ impl Tokenizer {
         self.pad
     }
 
-    /// The Jinja template that makes one text of a conversation.
+    /// The Jinja template that makes one text of a conversation, where no other is asked for by name.
     pub fn chat_template(&self) -> Option<&str> {
-        self.chat_template.as_deref()
+        self.named_chat_template(DEFAULT_TEMPLATE)
     }
 
-    /// The special tokens that [`Self::encode`] puts around a text.
+    /// The template of this name.
+    pub fn named_chat_template(&self, name: &str) -> Option<&str> {
+        let mut templates = self.chat_templates.iter();
+        let (_, template) = templates.find(|(known, _)| known == name)?;
+        Some(template)
+    }
+
+    /// The names of all chat templates.
+    pub fn chat_template_names(&self) -> impl Iterator<Item = &str> {
+        self.chat_templates.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The special tokens that tokenizer.json puts around a text.
     ///
     /// # Errors
     /// When the tokenizer fails.
@@ -170,9 +232,9 @@ impl Tokenizer {
         self.bos
     }
 
-    /// What conditions the first token of a text without context: BOS, else EOS.
+    /// What conditions the first token of a text without context: BOS, else EOS, unless set by [`Self::with_prefix`].
     pub fn prefix(&self) -> Option<u32> {
-        self.bos.or(self.eos)
+        self.prefix
     }
 
     /// The text of a token id, as in the vocabulary.

@@ -1,6 +1,6 @@
 //! What the files beside tokenizer.json say: special tokens, end-of-text tokens, chat template. Never what tokens a text has.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -20,24 +20,26 @@ pub(crate) struct TokenizerSettings {
     pub(crate) config: Value,
     /// `generation_config.json`.
     pub(crate) generation: Value,
-    /// `chat_template.jinja`.
-    pub(crate) chat_template: Option<String>,
+    /// Templates in files of their own, by name: `chat_template.jinja` is "default".
+    pub(crate) template_files: Vec<NamedTemplate>,
 }
+
+/// A chat template with its name.
+pub(crate) type NamedTemplate = (String, String);
+
+/// The template of a model that has one.
+pub(crate) const DEFAULT_TEMPLATE: &str = "default";
+/// Where the templates with other names are.
+pub(crate) const TEMPLATE_FOLDER: &str = "additional_chat_templates";
 
 impl TokenizerSettings {
     pub(crate) fn read(directory: &Path) -> Result<Self> {
-        let template = directory.join("chat_template.jinja");
-        let chat_template = if template.is_file() {
-            Some(std::fs::read_to_string(&template).map_err(io(&template))?)
-        } else {
-            None
-        };
         Ok(Self {
             tokenizer_config: read_json(&directory.join("tokenizer_config.json"))?,
             special_tokens: read_json(&directory.join("special_tokens_map.json"))?,
             config: read_json(&directory.join("config.json"))?,
             generation: read_json(&directory.join("generation_config.json"))?,
-            chat_template,
+            template_files: template_files(directory)?,
         })
     }
 
@@ -63,17 +65,30 @@ impl TokenizerSettings {
         }
     }
 
-    /// The template in a file of its own, else in `tokenizer_config.json`: a text, or of several the one called "default".
-    pub(crate) fn chat_template(&self) -> Option<String> {
-        let in_config = || match self.tokenizer_config.get("chat_template")? {
-            Value::String(text) => Some(text.clone()),
-            Value::Array(named) => {
-                let default = named.iter().find(|entry| entry["name"] == "default")?;
-                default["template"].as_str().map(str::to_owned)
-            }
-            _ => None,
+    /// Chat templates with their names: those in files of their own, else those of `tokenizer_config.json`, where a text alone is
+    /// "default".
+    pub(crate) fn chat_templates(&self) -> Vec<NamedTemplate> {
+        if !self.template_files.is_empty() {
+            return self.template_files.clone();
+        }
+        let named = |entry: &Value| {
+            let text = |key| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+            Some((text("name")?, text("template")?))
         };
-        self.chat_template.clone().or_else(in_config)
+        match self.tokenizer_config.get("chat_template") {
+            Some(Value::String(text)) => vec![(DEFAULT_TEMPLATE.to_owned(), text.clone())],
+            Some(Value::Array(entries)) => entries.iter().filter_map(named).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The files that hold the templates of files, by their paths within a model directory.
+    pub(crate) fn named_template_files(self) -> impl Iterator<Item = NamedTemplate> {
+        let place = |(name, template): NamedTemplate| match name.as_str() {
+            DEFAULT_TEMPLATE => ("chat_template.jinja".to_owned(), template),
+            other => (format!("{TEMPLATE_FOLDER}/{other}.jinja"), template),
+        };
+        self.template_files.into_iter().map(place)
     }
 
     /// Whether the tokenizer's class takes out the post-processor and so adds no special token.
@@ -86,6 +101,31 @@ impl TokenizerSettings {
             .and_then(Value::as_str)
             .is_some_and(|class| WITHOUT_POST_PROCESSOR.contains(&class))
     }
+}
+
+/// `chat_template.jinja`, then `additional_chat_templates/NAME.jinja` by name.
+fn template_files(directory: &Path) -> Result<Vec<NamedTemplate>> {
+    let mut files: Vec<(String, PathBuf)> = Vec::new();
+    let folder = directory.join(TEMPLATE_FOLDER);
+    if folder.is_dir() {
+        for entry in std::fs::read_dir(&folder).map_err(io(&folder))? {
+            let path = entry.map_err(io(&folder))?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            if let Some(name) = name.and_then(|name| name.strip_suffix(".jinja")) {
+                files.push((name.to_owned(), path));
+            }
+        }
+        files.sort();
+    }
+    let default = directory.join("chat_template.jinja");
+    if default.is_file() {
+        files.insert(0, (DEFAULT_TEMPLATE.to_owned(), default));
+    }
+    let read = |(name, path): (String, PathBuf)| {
+        let text = std::fs::read_to_string(&path).map_err(io(&path))?;
+        Ok((name, text))
+    };
+    files.into_iter().map(read).collect()
 }
 
 /// An absent file reads as null: all of these are optional.

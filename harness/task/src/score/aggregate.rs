@@ -8,7 +8,7 @@ use harness_metric::{
 };
 use serde_json::Value;
 
-use super::values::{Label, logprob, texts};
+use super::values::{Label, logprob, number, texts};
 use crate::template::python_str;
 use crate::{Aggregation, MetricSpec, Task, TaskError};
 
@@ -89,7 +89,17 @@ fn native(
             Ok((aggregate(&numbers)?, stderr))
         };
     match aggregation {
-        Aggregation::Nanmean => resampled(nanmean),
+        Aggregation::Nanmean => {
+            let numbers = numbers(values)?;
+            let value = nanmean(&numbers)?;
+            // A resample may hold nothing but NaN: then there is no standard error.
+            let resampled = |numbers: &[f64]| match nanmean(numbers) {
+                Err(MetricError::Empty { .. }) => Ok(f64::NAN),
+                other => other,
+            };
+            let stderr = bootstrap_stderr(&numbers, replicates, resampled)?;
+            Ok((value, stderr.filter(|stderr| stderr.is_finite())))
+        }
         Aggregation::Median => resampled(median),
         Aggregation::Perplexity => resampled(perplexity),
         Aggregation::WeightedPerplexity => Ok((weighted_perplexity(&weighted(values)?)?, None)),
@@ -185,10 +195,7 @@ impl Labels {
 }
 
 fn numbers(values: &[Value]) -> Result<Vec<f64>, Failure> {
-    let number = |value: &Value| match value {
-        Value::Bool(flag) => Ok(f64::from(u8::from(*flag))),
-        other => logprob(other).ok_or_else(|| Failure::Form(other.clone(), "numbers")),
-    };
+    let number = |value| number(value).ok_or_else(|| Failure::Form(Value::clone(value), "numbers"));
     values.iter().map(number).collect()
 }
 

@@ -12,10 +12,10 @@ use serde_json::Value;
 
 pub(crate) use aggregate::BOOTSTRAP_REPLICATES;
 pub(crate) use generation::exact_match;
-pub(crate) use values::loglikelihood;
+pub(crate) use values::{loglikelihood, number};
 
 use crate::field::Row;
-use crate::filter::Answered;
+use crate::filter::{Answered, Pipeline};
 use crate::native;
 use crate::spec::{Function, MetricFunction};
 use crate::{
@@ -28,6 +28,9 @@ struct DocumentScore {
     spec: Option<usize>,
     metric: MetricValue,
 }
+
+/// A document's filtered responses, and its values.
+type Scored = (Vec<Value>, Vec<DocumentScore>);
 
 /// A document with its responses, gathered by request.
 struct AnsweredDocument<'a> {
@@ -51,13 +54,9 @@ impl Task {
         let answered = self.by_document(documents, responses)?;
         let (mut samples, mut metrics) = (Vec::new(), Vec::new());
         for pipeline in &self.pipelines {
-            let requests = answered.iter().flat_map(AnsweredDocument::requests);
-            let filtered = pipeline.apply(&requests.collect::<Vec<_>>(), &self.bridge)?;
-            let mut filtered = filtered.into_iter();
             let mut scores = Vec::with_capacity(answered.len());
-            for answered in &answered {
-                let results: Vec<Value> = filtered.by_ref().take(answered.requests.len()).collect();
-                let own = self.document_scores(answered.document, &results)?;
+            let own = self.pipeline_scores(pipeline, &answered)?;
+            for (answered, (results, own)) in answered.iter().zip(own) {
                 samples.push(answered.sample(&pipeline.name, results, &own));
                 scores.push(own);
             }
@@ -67,6 +66,37 @@ impl Task {
             samples,
             result: self.result(documents.len(), metrics),
         })
+    }
+
+    /// As [`Task::score`], for its errors about documents alone: nothing is aggregated.
+    ///
+    /// # Errors
+    /// As [`Task::score`].
+    pub fn check_scoring(
+        &self,
+        documents: &[DocumentRequests],
+        responses: &[Response],
+    ) -> Result<(), TaskError> {
+        let answered = self.by_document(documents, responses)?;
+        let mut pipelines = self.pipelines.iter();
+        pipelines.try_for_each(|pipeline| self.pipeline_scores(pipeline, &answered).map(drop))
+    }
+
+    /// What a pipeline makes of each document.
+    fn pipeline_scores(
+        &self,
+        pipeline: &Pipeline,
+        answered: &[AnsweredDocument<'_>],
+    ) -> Result<Vec<Scored>, TaskError> {
+        let requests = answered.iter().flat_map(AnsweredDocument::requests);
+        let filtered = pipeline.apply(&requests.collect::<Vec<_>>(), &self.bridge)?;
+        let mut filtered = filtered.into_iter();
+        let of_document = |answered: &AnsweredDocument<'_>| {
+            let results: Vec<Value> = filtered.by_ref().take(answered.requests.len()).collect();
+            let own = self.document_scores(answered.document, &results)?;
+            Ok((results, own))
+        };
+        answered.iter().map(of_document).collect()
     }
 
     fn by_document<'a>(

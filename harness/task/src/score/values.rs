@@ -6,6 +6,9 @@ use crate::TaskError;
 use crate::field::Row;
 use crate::template::python_str;
 
+/// The key under which Python functions give numbers that are not finite: `{"__float__": "nan"}`.
+const FLOAT: &str = "__float__";
+
 /// A log-likelihood, also one that is not finite.
 pub(crate) fn logprob(value: &Value) -> Option<f64> {
     match value {
@@ -16,7 +19,16 @@ pub(crate) fn logprob(value: &Value) -> Option<f64> {
             "nan" => Some(f64::NAN),
             _ => None,
         },
+        Value::Object(map) if map.len() == 1 => map.get(FLOAT).and_then(logprob),
         _ => None,
+    }
+}
+
+/// A number, with truth values as 0 and 1.
+pub(crate) fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Bool(flag) => Some(f64::from(u8::from(*flag))),
+        other => logprob(other),
     }
 }
 

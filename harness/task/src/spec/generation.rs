@@ -83,9 +83,9 @@ impl Generation {
             } else {
                 0.0
             },
-            top_p: number(&given, "top_p")?,
+            top_p: share(&given, "top_p")?,
             top_k: count(&given, "top_k")?,
-            min_p: number(&given, "min_p")?,
+            min_p: share(&given, "min_p")?,
             given,
         })
     }
@@ -165,12 +165,14 @@ fn until(given: &Map<String, Value>) -> Result<Vec<String>, String> {
     };
     match given.get("until") {
         None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(items)) => {
-            let texts = items.iter().map(text).collect::<Result<Vec<_>, _>>()?;
+        Some(given) => {
+            let texts = given.as_array().map_or_else(
+                || text(given).map(|text| vec![text]),
+                |items| items.iter().map(text).collect(),
+            )?;
             // An empty text would end every generation at once; upstream passes over it.
             Ok(texts.into_iter().filter(|text| !text.is_empty()).collect())
         }
-        Some(other) => Ok(vec![text(other)?]),
     }
 }
 
@@ -181,6 +183,13 @@ fn number(given: &Map<String, Value>, name: &str) -> Result<Option<f64>, String>
             Some(number) if number >= 0.0 => Ok(Some(number)),
             _ => Err(wrong(name, "a number from 0", value)),
         },
+    }
+}
+
+fn share(given: &Map<String, Value>, name: &str) -> Result<Option<f64>, String> {
+    match number(given, name)? {
+        Some(number) if number > 1.0 => Err(wrong(name, "a number from 0 to 1", &json!(number))),
+        other => Ok(other),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value};
 const MAX_DEPTH: usize = 32;
 
 /// The value of a Python literal; `None` for anything else. Tuples become lists.
-pub(crate) fn parse_literal(text: &str) -> Option<Value> {
+pub fn parse_literal(text: &str) -> Option<Value> {
     let mut reader = Reader { rest: text.trim() };
     let value = reader.value(0)?;
     reader.skip_space();

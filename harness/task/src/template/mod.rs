@@ -17,7 +17,7 @@ use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Expression, Output, State, UndefinedBehavior, Value,
 };
 
-pub(crate) use literal::parse_literal;
+pub use literal::parse_literal;
 pub(crate) use methods::call as python_method;
 pub(crate) use python_string::{capitalize, is_space, strip};
 pub use python_text::python_str;

@@ -70,7 +70,17 @@ fn float_repr(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    let scientific = format!("{value:e}");
+    // Of two shortest ones that are equally near, Python takes the even one, as printing so many digits does.
+    let shortest = format!("{value:e}");
+    let digits = shortest.split_once('e').map_or(1, |(mantissa, _)| {
+        mantissa.bytes().filter(u8::is_ascii_digit).count()
+    });
+    let even = format!("{value:.*e}", digits - 1);
+    let scientific = if even.parse() == Ok(value) {
+        even
+    } else {
+        shortest
+    };
     let Some((mantissa, exponent)) = scientific.split_once('e') else {
         return scientific;
     };
@@ -79,7 +89,11 @@ fn float_repr(value: f64) -> String {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }
-    let plain = format!("{value}");
+    let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
+    let plain = match format!("{value:.decimals$}") {
+        even if even.parse() == Ok(value) => even,
+        _ => value.to_string(),
+    };
     if plain.contains('.') {
         plain
     } else {
@@ -144,6 +158,8 @@ mod tests {
             (json!(1e16), "1e+16"),
             (json!(123_456_789_012_345.0), "123456789012345.0"),
             (json!(1.5e300), "1.5e+300"),
+            (json!(-26.976_699_829_101_563), "-26.976699829101562"),
+            (json!(5e-324), "5e-324"),
             (json!(-0.0), "-0.0"),
             (json!(2.0), "2.0"),
             (json!(-7), "-7"),

@@ -38,16 +38,20 @@ pub(crate) fn with_config(mut arguments: Vec<OsString>) -> Result<Vec<OsString>>
 }
 
 fn config_file(arguments: &[OsString]) -> Option<PathBuf> {
-    let at = arguments
-        .iter()
-        .position(|argument| argument == "--config" || argument == "-C");
-    let behind = at.and_then(|at| arguments.get(at + 1)).map(PathBuf::from);
-    let with_sign = || {
-        let value =
-            |argument: &OsString| Some(argument.to_str()?.strip_prefix("--config=")?.into());
-        arguments.iter().find_map(value)
-    };
-    behind.or_else(with_sign)
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--config" || argument == "-C" {
+            return arguments.next().map(PathBuf::from);
+        }
+        let text = argument.to_str().unwrap_or_default();
+        let attached = text
+            .strip_prefix("--config=")
+            .or_else(|| Some(text.strip_prefix("-C")?.trim_start_matches('=')));
+        if attached.is_some() {
+            return attached.map(PathBuf::from);
+        }
+    }
+    None
 }
 
 fn options(text: &str, file: &Path, given: &[OsString]) -> Result<Vec<OsString>, TaskError> {
@@ -61,6 +65,13 @@ fn options(text: &str, file: &Path, given: &[OsString]) -> Result<Vec<OsString>,
     let mut options = Vec::new();
     for (key, at, node) in keys.iter() {
         let name = key.replace('_', "-");
+        if name == "config" {
+            let message = "a file of options cannot name another".to_owned();
+            return Err(TaskError::Yaml {
+                at: at.clone(),
+                message,
+            });
+        }
         let known = || command.get_arguments().filter_map(Arg::get_long);
         let Some(option) = command
             .get_arguments()
@@ -129,7 +140,7 @@ fn plain(value: &Value) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::options;
+    use super::{config_file, options};
 
     #[test]
     fn the_command_line_wins() {
@@ -145,6 +156,27 @@ mod tests {
             "--model-args={\"pretrained\":\"DIR\"}",
         ];
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn the_file_is_named_in_each_way() {
+        let file = |arguments: &[&str]| {
+            let arguments: Vec<_> = arguments.iter().map(Into::into).collect();
+            config_file(&arguments)
+        };
+        let ways: [&[&str]; 5] = [
+            &["--limit", "1", "--config", "run.yaml"],
+            &["--config=run.yaml"],
+            &["-C", "run.yaml"],
+            &["-Crun.yaml"],
+            &["-C=run.yaml"],
+        ];
+        for way in ways {
+            assert_eq!(file(way), Some("run.yaml".into()), "{way:?}");
+        }
+        assert_eq!(file(&["--limit", "1"]), None);
+        let other = options("config: b.yaml\n", Path::new("run.yaml"), &[]);
+        assert!(other.unwrap_err().to_string().contains("run.yaml:1"));
     }
 
     #[test]

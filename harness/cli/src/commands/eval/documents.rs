@@ -69,7 +69,7 @@ impl Documents {
 
 fn rows(given: &str) -> Result<BTreeMap<String, BTreeSet<usize>>> {
     let wrong = |problem: String| Refused(format!("--samples {given}: {problem}"));
-    let text = if given.trim_start().starts_with('{') {
+    let text = if given.trim_start().starts_with(['{', '[']) {
         given.to_owned()
     } else {
         let path = Path::new(given);

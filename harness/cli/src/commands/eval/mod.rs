@@ -4,28 +4,33 @@ mod accepted;
 mod config;
 mod documents;
 mod model;
+mod model_args;
 mod pairs;
 mod prompts;
 mod scoring;
 mod sizing;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use clap::Args;
 use harness_bench::Event;
-use harness_engine::{AnswerCache, Scorer, model_identity};
+use harness_engine::{AnswerCache, ModelIdentity, Scorer};
 use harness_model::Model;
-use harness_report::{EvalFiles, EvalRun, ModelFacts, Prompting, eval_table, prepare_output};
+use harness_python::{PythonHooks, PythonSettings};
+use harness_report::{
+    EvalFiles, EvalRun, ModelFacts, Prompting, SamplesFormat, eval_table, prepare_output,
+    results_json,
+};
 use harness_task::{
     Aggregation, Hooks, Metric, MetricFunction, MetricSpec, Selection, Task, TaskNode, TaskSpec,
 };
 use serde_json::{Map, Value, json};
 
 use crate::exit::Refused;
-use crate::options::{TaskOptions, truth};
+use crate::options::{TaskOptions, seconds, truth};
 use crate::output;
 use crate::progress::Terminal;
 
@@ -55,6 +60,9 @@ pub(crate) struct Eval {
     /// Also write every document with its prompts, responses and scores (needs --output-path)
     #[arg(long, short = 's', value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
     log_samples: Option<bool>,
+    /// Form of the samples: lm-eval's lines of JSON, a Parquet table with typed columns, or both; turns --log-samples on
+    #[arg(long, value_name = "jsonl|parquet|both", value_parser = samples_format)]
+    samples_format: Option<SamplesFormat>,
     /// Ask and write the samples, but score nothing (needs --output-path)
     #[arg(long, short = 'x', value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
     predict_only: Option<bool>,
@@ -63,6 +71,12 @@ pub(crate) struct Eval {
     write_out: Option<bool>,
     #[command(flatten)]
     sizing: sizing::SizingOptions,
+    /// Before scoring, look whether the data and prompts of all tasks are sound
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
+    check_integrity: Option<bool>,
+    /// Show the settings of every task after its scores
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
+    show_config: Option<bool>,
     /// Keep answers in PREFIX.db, and take from there what was answered before
     #[arg(long, short = 'c', value_name = "PREFIX")]
     use_cache: Option<PathBuf>,
@@ -72,6 +86,9 @@ pub(crate) struct Eval {
     /// Run the Python functions of tasks
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = truth)]
     trust_remote_code: Option<bool>,
+    /// Seconds that one call of a Python function may take
+    #[arg(long, value_name = "N", default_value = "300", value_parser = seconds)]
+    hook_timeout_s: Duration,
     #[command(flatten)]
     tasks_and_data: TaskOptions,
     #[command(flatten)]
@@ -87,7 +104,7 @@ const EXAMPLES: &str = "Examples:
 
 impl Eval {
     pub(crate) fn run(self) -> Result<()> {
-        let log_samples = self.logs_samples()?;
+        let samples = self.samples()?;
         self.sizing.check()?;
         self.prompts.check()?;
         let wanted = self.model.wanted()?;
@@ -106,7 +123,10 @@ impl Eval {
             terminal.show(Event::Message(remark));
         }
         let model = wanted.open(&mut terminal)?;
-        let (options, prompting) = self.prompts.request_options(Some(&model.tokenizer))?;
+        let (options, prompting) = self.prompts.request_options(
+            Some(&model.tokenizer),
+            &wanted.arguments().template_variables,
+        )?;
         let mut run = self.record(wanted.facts(&model), prompting, tree)?;
         let files = self.output_path.as_deref();
         let files = files.map(|output| EvalFiles::new(output, &run));
@@ -114,16 +134,22 @@ impl Eval {
             documents: &documents,
             options: &options,
             files: files.as_ref(),
-            log_samples,
+            samples,
             write_out: self.write_out == Some(true),
             // Python functions may draw from one stream of random numbers.
             prepares_ahead: self.trust_remote_code != Some(true),
-            cache: self.cache(&wanted.sources(&model))?,
+            cache: self.cache(|| wanted.identity(&model))?,
             scorer: self.scorer(&model, &run)?,
             terminal,
         };
+        if self.check_integrity == Some(true) {
+            scoring.check_integrity(&tasks)?;
+        }
         scoring.add_all(&tasks, &mut run)?;
         let mut text = eval_table(&run);
+        if self.show_config == Some(true) {
+            text = format!("{text}\n{:#}\n", results_json(&run)["configs"]);
+        }
         if let Some(files) = files {
             text = format!("{text}\n{}\n", files.results.display());
         }
@@ -152,7 +178,8 @@ impl Eval {
     }
 
     fn scorer(&self, model: &Model, run: &EvalRun) -> Result<Scorer> {
-        let scorer = Scorer::new(model.decoder()?, model.tokenizer.clone());
+        let scorer = Scorer::new(model.decoder()?, model.tokenizer.clone())
+            .with_max_length(run.model.max_length);
         let scorer = self.sizing.apply(scorer)?;
         Ok(match run.prompting.seeds {
             [_, _, Some(seed), _] => scorer.with_sampling_seed(seed),
@@ -162,7 +189,11 @@ impl Eval {
 
     fn load(&self, specs: Vec<TaskSpec>) -> Result<Vec<Task>> {
         let data = self.tasks_and_data.source()?;
-        let hooks = hooks(self.trust_remote_code == Some(true));
+        let python = PythonSettings {
+            time_limit: self.hook_timeout_s,
+            ..PythonSettings::from_environment()
+        };
+        let hooks = hooks(self.trust_remote_code == Some(true), python);
         let metadata = self.metadata()?;
         let load = |mut spec: TaskSpec| {
             spec.metadata.extend(metadata.clone());
@@ -175,14 +206,14 @@ impl Eval {
         specs.into_iter().map(load).collect()
     }
 
-    fn cache(&self, sources: &[&Path]) -> Result<Option<AnswerCache>> {
-        let open = |prefix: &PathBuf| {
+    fn cache(&self, identity: impl Fn() -> Result<ModelIdentity>) -> Result<Option<AnswerCache>> {
+        let open = |prefix: &PathBuf| -> Result<AnswerCache> {
             // Beside what lm-eval keeps under the same prefix, and never in its place.
             let mut file = prefix.as_os_str().to_owned();
             file.push(".db");
-            AnswerCache::open(file.as_ref(), model_identity(sources)?)
+            Ok(AnswerCache::open(file.as_ref(), identity()?)?)
         };
-        Ok(self.use_cache.as_ref().map(open).transpose()?)
+        self.use_cache.as_ref().map(open).transpose()
     }
 
     fn metadata(&self) -> Result<Map<String, Value>> {
@@ -197,28 +228,40 @@ impl Eval {
         Ok(serde_json::from_str(text).map_err(wrong)?)
     }
 
-    /// Whether samples are written, which predictions are for.
-    fn logs_samples(&self) -> Result<bool> {
-        let flags = [
-            ("--predict-only", self.predict_only),
-            ("--log-samples", self.log_samples),
+    /// The form of the samples, where they are written: predictions are there for nothing else.
+    fn samples(&self) -> Result<Option<SamplesFormat>> {
+        let asked = [
+            ("--predict-only", self.predict_only == Some(true)),
+            ("--log-samples", self.log_samples == Some(true)),
+            (
+                "--samples-format",
+                self.samples_format.is_some() && self.log_samples != Some(false),
+            ),
         ];
-        let asked = flags.into_iter().find(|(_, given)| *given == Some(true));
-        match (asked, &self.output_path) {
-            (Some((flag, _)), None) => {
+        match asked.into_iter().find(|(_, asked)| *asked) {
+            Some((flag, _)) if self.output_path.is_none() => {
                 let problem = format!("{flag} writes files: say where with --output-path");
                 Err(Refused(problem).into())
             }
-            (asked, _) => Ok(asked.is_some()),
+            found => Ok(found.map(|_| self.samples_format.unwrap_or(SamplesFormat::Jsonl))),
         }
     }
 }
 
 /// The bridge to the Python functions of tasks, for those who trust them. Without one, a task that needs it says so when it
 /// is loaded.
-pub(super) fn hooks(trusted: bool) -> Option<Arc<dyn Hooks>> {
-    let bridge = || Arc::new(harness_python::PythonHooks::from_environment());
+pub(super) fn hooks(trusted: bool, settings: PythonSettings) -> Option<Arc<dyn Hooks>> {
+    let bridge = || Arc::new(PythonHooks::new(settings));
     trusted.then(|| bridge() as Arc<dyn Hooks>)
+}
+
+fn samples_format(name: &str) -> Result<SamplesFormat, String> {
+    match name {
+        "jsonl" => Ok(SamplesFormat::Jsonl),
+        "parquet" => Ok(SamplesFormat::Parquet),
+        "both" => Ok(SamplesFormat::Both),
+        _ => Err("jsonl, parquet or both".to_owned()),
+    }
 }
 
 /// The metric of predictions that nobody scores, as lm-eval names it.

@@ -1,45 +1,28 @@
-//! The options that name a model, and opening it. Refuses arguments of `--model hf` that would change a score and are not
-//! computed here.
+//! The options that name a model, and opening it. Refuses combinations that have no meaning.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use harness_engine::{ModelIdentity, model_identity};
 use harness_model::{DeviceName, Lora, Model};
 use harness_report::ModelFacts;
-use serde_json::{Map, Value};
+use serde_json::json;
 
-use super::pairs::{refuse_unknown, texts};
+use super::model_args::{self, ModelArguments};
+use super::pairs::texts;
 use crate::exit::Refused;
 use crate::model_source::ModelSource;
 use crate::options::device;
 use crate::progress::Terminal;
-
-/// Keys of `--model-args` that have an effect, then those that lm-eval users pass and that change no score.
-const KEYS: [&str; 15] = [
-    "pretrained",
-    "revision",
-    "dtype",
-    "peft",
-    "trust_remote_code",
-    "parallelize",
-    "low_cpu_mem_usage",
-    "use_fast_tokenizer",
-    "attn_implementation",
-    "device_map",
-    "device",
-    "batch_size",
-    "max_batch_size",
-    "backend",
-    "cache_dir",
-];
 
 #[derive(Args)]
 pub(super) struct ModelOptions {
     /// Model directory in Hugging Face layout, GGUF file or hub id; or "hf" with --model-args pretrained=…, as lm-eval has it
     #[arg(long, short = 'M', value_name = "DIR|GGUF|ORG/NAME")]
     model: PathBuf,
-    /// key=value pairs or JSON for --model hf: pretrained, revision, dtype (float32 or auto), peft
+    /// key=value pairs or JSON for --model hf: pretrained, revision, subfolder, `gguf_file`, tokenizer, peft, dtype (float32 or
+    /// auto), `max_length`, `add_bos_token`, `prefix_token_id`, `enable_thinking`, `chat_template_args`
     #[arg(long, short = 'a', value_name = "ARGS", num_args = 1..)]
     model_args: Vec<String>,
     /// `LoRA` adapter in PEFT's format to put on the model
@@ -56,22 +39,32 @@ pub(super) struct ModelOptions {
 /// A model that was asked for.
 pub(super) struct WantedModel {
     source: ModelSource,
+    arguments: ModelArguments,
     adapter: Option<PathBuf>,
     keep_quantized: bool,
     device: DeviceName,
 }
 
 impl ModelOptions {
+    /// Whether the name is lm-eval's for its models of transformers, and the model is among the arguments.
+    fn is_back_end(&self) -> bool {
+        let name = self.model.to_str().unwrap_or_default();
+        name == "hf" || matches!(name, "hf-auto" | "huggingface") && !self.model.exists()
+    }
+
     /// What was asked for, so far as it can be judged without opening it.
     pub(super) fn wanted(&self) -> Result<WantedModel> {
-        let arguments = texts("--model-args", &self.model_args)?;
-        let (source, adapter) = if self.model.as_os_str() == "hf" {
-            from_arguments(&arguments)?
-        } else if arguments.is_empty() {
-            (ModelSource::new(&self.model), None)
+        let given = texts("--model-args", &self.model_args)?;
+        let mut arguments = if self.is_back_end() {
+            model_args::read(&given)?
+        } else if given.is_empty() {
+            ModelArguments::default()
         } else {
             return Err(Refused("--model-args goes with --model hf".into()).into());
         };
+        let source = arguments.source.take();
+        let source = source.unwrap_or_else(|| ModelSource::new(&self.model));
+        let adapter = arguments.adapter.take();
         if self.keep_quantized && !source.name().is_file() {
             let name = source.name().display();
             let problem = format!("--keep-quantized goes with a GGUF file, and {name} is none");
@@ -79,6 +72,7 @@ impl ModelOptions {
         }
         Ok(WantedModel {
             source,
+            arguments,
             adapter: self.peft.clone().or(adapter),
             keep_quantized: self.keep_quantized,
             device: device(&self.device)?,
@@ -100,15 +94,23 @@ impl WantedModel {
             let lora = Lora::read(adapter, &model.spec, &device)?;
             model.weights = model.weights.with_adapters(&lora)?;
         }
+        self.arguments.apply(&mut model)?;
         Ok(model)
     }
 
+    /// The arguments of `--model hf`.
+    pub(super) fn arguments(&self) -> &ModelArguments {
+        &self.arguments
+    }
+
     /// All that its answers depend on.
-    pub(super) fn sources<'a>(&'a self, model: &'a Model) -> Vec<&'a Path> {
-        let adapter = self.adapter.as_deref();
-        std::iter::once(model.source.as_path())
-            .chain(adapter)
-            .collect()
+    pub(super) fn identity(&self, model: &Model) -> Result<ModelIdentity> {
+        let further = [self.adapter.as_deref(), self.arguments.tokenizer()];
+        let sources: Vec<&Path> = std::iter::once(model.source.as_path())
+            .chain(further.into_iter().flatten())
+            .collect();
+        let settings = format!("{} {}", self.device, json!(self.arguments.of_tokens()));
+        Ok(model_identity(&sources, &settings)?)
     }
 
     /// What the results say of it.
@@ -120,30 +122,10 @@ impl WantedModel {
             adapter: self.adapter.clone(),
             device: self.device.to_string(),
             parameters: model.spec.parameters(),
-            max_length: model.spec.max_positions,
+            max_length: self.arguments.max_length(model),
+            of_tokens: self.arguments.of_tokens(),
             bos: special(model.tokenizer.bos()),
             eos: special(model.tokenizer.eos()),
         }
     }
-}
-
-/// Source and adapter out of the arguments of `--model hf`.
-fn from_arguments(given: &Map<String, Value>) -> Result<(ModelSource, Option<PathBuf>)> {
-    refuse_unknown("--model-args", given, &KEYS)?;
-    let text = |key: &str| match given.get(key) {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(text.clone()).filter(|text| text != "None"),
-        Some(other) => Some(other.to_string()),
-    };
-    match text("dtype").as_deref() {
-        None | Some("float32" | "float" | "torch.float32" | "auto") => {}
-        Some(other) => {
-            let problem = format!("--model-args dtype={other}: weights are computed in float32");
-            return Err(Refused(problem).into());
-        }
-    }
-    let name = text("pretrained")
-        .ok_or_else(|| Refused("--model hf needs --model-args pretrained=DIR".to_owned()))?;
-    let source = ModelSource::new(name.as_ref()).at_revision(text("revision"));
-    Ok((source, text("peft").map(PathBuf::from)))
 }

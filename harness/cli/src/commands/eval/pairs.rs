@@ -1,6 +1,7 @@
 //! `key=value` pairs, or a map in JSON, as `--model-args` and `--gen-kwargs` take them. Knows no key.
 
 use harness_spelling::hint;
+use harness_task::python_literal;
 use serde_json::{Map, Value};
 
 use crate::exit::Refused;
@@ -29,8 +30,9 @@ fn read(
     let mut all = Map::new();
     for word in words {
         if word.trim_start().starts_with('{') {
-            let map: Map<String, Value> = serde_json::from_str(word)
-                .map_err(|error| Refused(format!("{option} {word}: {error}")))?;
+            let map: Map<String, Value> = serde_json::from_str(word).map_err(|error| {
+                Refused(format!("{option} {word}: {error} (JSON has double quotes)"))
+            })?;
             all.extend(map);
             continue;
         }
@@ -86,38 +88,23 @@ fn split(text: &str) -> Vec<&str> {
     parts
 }
 
-/// lm-eval's casts: truth values, whole and other numbers, lists and maps; whatever else there is stays text.
+/// lm-eval's casts: truth values, whole and other numbers, then literals as JSON or Python has them; whatever else there is
+/// stays text.
 fn cast(value: &str) -> Value {
-    match value {
-        "True" | "true" => return true.into(),
-        "False" | "false" => return false.into(),
-        "None" => return Value::Null,
-        _ => {}
+    if let Ok(truth) = value.to_ascii_lowercase().parse::<bool>() {
+        return truth.into();
+    }
+    if let Ok(number) = value.parse::<u64>() {
+        return number.into();
     }
     if let Ok(value) = serde_json::from_str(value) {
         return value;
     }
-    let in_quotes = value
-        .strip_prefix('\'')
-        .and_then(|rest| rest.strip_suffix('\''));
-    let number = || {
-        value
-            .parse::<f64>()
-            .ok()
-            .filter(|number| number.is_finite())
-    };
-    match (in_quotes, number()) {
-        (Some(text), _) => text.into(),
-        (None, Some(number)) => number.into(),
-        (None, None) => python_list(value).unwrap_or_else(|| value.into()),
+    let number: Option<f64> = value.parse().ok();
+    match number.filter(|number| number.is_finite()) {
+        Some(number) => number.into(),
+        None => python_literal(value).unwrap_or_else(|| value.into()),
     }
-}
-
-/// A list of plain texts in Python's quotes.
-fn python_list(value: &str) -> Option<Value> {
-    let inner = value.strip_prefix('[')?.strip_suffix(']')?;
-    let items = split(inner).into_iter().map(|item| cast(item.trim()));
-    Some(items.collect())
 }
 
 #[cfg(test)]
@@ -143,6 +130,10 @@ mod tests {
         assert_eq!(
             cast_all("until=['x,y', \"z\"],path=a=b"),
             json!({ "until": ["x,y", "z"], "path": "a=b" })
+        );
+        assert_eq!(
+            cast_all("a=TRUE,b=007,c=-5,d={'x': (1, None)},e='q',f=[true],g=inf,h=1_0"),
+            json!({ "a": true, "b": 7, "c": -5, "d": { "x": [1, null] }, "e": "q", "f": [true], "g": "inf", "h": 10 })
         );
     }
 

@@ -7,6 +7,7 @@ use clap::Args;
 use harness_model::Tokenizer;
 use harness_report::Prompting;
 use harness_task::{ChatTemplate, Generation, JinjaChatTemplate, RequestOptions, SpecialTokens};
+use serde_json::{Map, Value};
 
 use super::pairs::pairs;
 use crate::exit::Refused;
@@ -23,7 +24,7 @@ pub(crate) struct PromptOptions {
     /// Settings of generation over those of the tasks: key=value pairs or JSON
     #[arg(long, value_name = "ARGS", num_args = 1..)]
     gen_kwargs: Vec<String>,
-    /// Ask in the model's own form of conversation
+    /// Ask in the model's own form of conversation; of several, in the one called NAME [default: "default"]
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "true")]
     apply_chat_template: Option<String>,
     /// Text before every task's description; the system's message in a conversation
@@ -52,8 +53,9 @@ impl PromptOptions {
     pub(crate) fn request_options(
         &self,
         tokenizer: Option<&Tokenizer>,
+        template_variables: &Map<String, Value>,
     ) -> Result<(RequestOptions, Prompting)> {
-        let template = self.chat_template(tokenizer)?;
+        let template = self.chat_template(tokenizer, template_variables)?;
         let prompting = Prompting {
             num_fewshot: self.num_fewshot,
             seeds: seeds(&self.seed)?,
@@ -89,23 +91,34 @@ impl PromptOptions {
         }
     }
 
-    fn chat_template(&self, tokenizer: Option<&Tokenizer>) -> Result<Option<JinjaChatTemplate>> {
+    fn chat_template(
+        &self,
+        tokenizer: Option<&Tokenizer>,
+        variables: &Map<String, Value>,
+    ) -> Result<Option<JinjaChatTemplate>> {
         let refused = |problem: String| Refused(format!("--apply-chat-template: {problem}"));
         let Some(name) = self.template_name() else {
             return Ok(None);
         };
-        if name != "default" {
-            let problem =
-                format!("{name}: only a model's default template is read; leave the name out");
-            return Err(refused(problem).into());
-        }
         let Some(tokenizer) = tokenizer else {
             return Err(refused("the template is a model's: name one with --model".into()).into());
         };
-        let Some(source) = tokenizer.chat_template() else {
-            return Err(refused("this model's tokenizer has no chat template".into()).into());
+        let names = || tokenizer.chat_template_names();
+        let Some(source) = tokenizer.named_chat_template(name) else {
+            let all = names().collect::<Vec<_>>().join(", ");
+            let problem = if all.is_empty() {
+                "this model's tokenizer has no chat template".to_owned()
+            } else if self.apply_chat_template.as_deref() == Some(name) {
+                let hint = harness_spelling::hint(name, names());
+                format!("{name}: no chat template of this model{hint}; there are {all}")
+            } else {
+                format!("this model has no default chat template; name one of {all}")
+            };
+            return Err(refused(problem).into());
         };
-        let compiled = JinjaChatTemplate::compile(source, special_tokens(tokenizer));
+        let mut context = special_tokens(tokenizer);
+        context.extend(variables.clone());
+        let compiled = JinjaChatTemplate::compile(source, context);
         Ok(Some(compiled.map_err(refused)?))
     }
 
@@ -139,7 +152,7 @@ fn seeds(text: &str) -> Result<[Option<u64>; 4]> {
         ))
     };
     let parse = |part: &str| match part.trim() {
-        "None" => Ok(None),
+        none if none.eq_ignore_ascii_case("none") => Ok(None),
         number => number.parse().map(Some).map_err(|_| wrong()),
     };
     let parts = text

@@ -4,12 +4,15 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use harness_bench::{EvaluationProgress, Event, Questions, score_groups, warnings};
+use harness_bench::{
+    EvaluationProgress, Event, Integrity, Questions, check_integrity, score_groups, warnings,
+};
 use harness_engine::{AnswerCache, Progress, Scorer, ScoringStatistics};
-use harness_report::{EvalFiles, EvalRun, ScoredTask};
+use harness_report::{EvalFiles, EvalRun, SamplesFormat, ScoredTask};
 use harness_task::{Limit, RequestOptions, Task, TaskResult, python_str};
 
 use super::documents::Documents;
+use crate::exit::Refused;
 use crate::progress::Terminal;
 
 /// What answers, how it is asked, and where the answers go.
@@ -17,7 +20,8 @@ pub(super) struct Scoring<'a> {
     pub(super) documents: &'a Documents,
     pub(super) options: &'a RequestOptions,
     pub(super) files: Option<&'a EvalFiles>,
-    pub(super) log_samples: bool,
+    /// Absent where samples are not written.
+    pub(super) samples: Option<SamplesFormat>,
     pub(super) write_out: bool,
     /// Whether a task's prompts are made while the one before it is scored.
     pub(super) prepares_ahead: bool,
@@ -27,6 +31,18 @@ pub(super) struct Scoring<'a> {
 }
 
 impl Scoring<'_> {
+    /// Looks at the data and prompts of all tasks, before any is scored.
+    pub(super) fn check_integrity(&mut self, tasks: &[Task]) -> Result<()> {
+        for task in tasks {
+            let options = self.documents.of(task.spec(), self.options);
+            let checked = check_integrity(task, self.scorer.encoder(), &options);
+            let checked =
+                checked.map_err(|error| Refused(format!("--check-integrity: {error}")))?;
+            self.say(integrity(task, &checked));
+        }
+        Ok(())
+    }
+
     /// Adds every task to `run`, and the groups that are complete with it.
     pub(super) fn add_all(&mut self, tasks: &[Task], run: &mut EvalRun) -> Result<()> {
         let start = Instant::now();
@@ -67,8 +83,8 @@ impl Scoring<'_> {
                 self.say(first_prompt(task, &options)?);
             }
             let scored = self.score(task, next(task)?)?;
-            if let Some(files) = self.files.filter(|_| self.log_samples) {
-                files.write_samples(&scored)?;
+            if let (Some(files), Some(format)) = (self.files, self.samples) {
+                files.write_samples(&scored, format)?;
             }
             run.tasks.push(scored);
             run.groups = score_groups(&run.tree, &results(run))?;
@@ -191,4 +207,26 @@ fn first_prompt(task: &Task, options: &RequestOptions) -> Result<String> {
     Ok(format!(
         "{name}, document {row}, target {target}:\n{prompt}"
     ))
+}
+
+/// In a line what was looked at, and a line for each remark.
+fn integrity(task: &Task, checked: &Integrity) -> String {
+    let (documents, requests, rows) = (checked.documents, checked.requests, checked.rows);
+    let mut text = format!(
+        "{}: {documents} of {rows} documents and {requests} requests are sound; rows {:.12}, requests {:.12}",
+        task.spec().task,
+        checked.rows_sha256,
+        checked.requests_sha256
+    );
+    let cut = (checked.cut > 0).then(|| {
+        format!(
+            "{} requests do not fit the model and lose the beginning of their prompts",
+            checked.cut
+        )
+    });
+    for remark in checked.remarks.iter().chain(&cut) {
+        text.push_str("\n  ");
+        text.push_str(remark);
+    }
+    text
 }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use clap::Args;
+use harness_python::PythonSettings;
 use harness_task::{Needs, TaskError, Trial, ValidatedTask, Validation};
 
 use super::{DataFolders, Folders, count};
@@ -40,7 +41,10 @@ impl Validate {
         let library = self.folders.library()?;
         let names: Vec<String> = self.names.into_iter().chain(self.tasks).collect();
         let source = self.data.source(DatasetHub::cache())?;
-        let hooks = hooks(self.trust_remote_code == Some(true));
+        let hooks = hooks(
+            self.trust_remote_code == Some(true),
+            PythonSettings::from_environment(),
+        );
         let validation = library.validate(&names, &source, hooks.as_ref())?;
         let mut text = String::new();
         let mistakes = mistakes(&validation);

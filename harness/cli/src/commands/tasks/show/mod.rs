@@ -9,8 +9,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Arg, Args};
+use harness_python::PythonSettings;
 use harness_task::{GroupNode, Task, TaskLibrary, TaskNode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{DataFolders, Folders, count};
 use crate::commands::eval::{PromptOptions, hooks};
@@ -95,9 +96,12 @@ impl Show {
         };
         let reader = Reader::open(self.model.as_deref(), self.tokenizer.as_deref())?;
         let tokenizer = reader.as_ref().map(Reader::tokenizer);
-        let (options, _) = self.prompts.request_options(tokenizer)?;
+        let (options, _) = self.prompts.request_options(tokenizer, &Map::new())?;
         let data = self.data.source(DatasetHub::default())?;
-        let hooks = hooks(self.trust_remote_code == Some(true));
+        let hooks = hooks(
+            self.trust_remote_code == Some(true),
+            PythonSettings::from_environment(),
+        );
         let task = Task::load_with_hooks(spec.clone(), &data, hooks)?;
         let document = ShownDocument::of(&task, doc, &options, reader.as_ref())?;
         crate::output::print(&if self.json {
