@@ -1,9 +1,10 @@
 //! From the text of one YAML file to a tree with positions; a loop over parser events, so nesting is bounded by a
 //! number and not by the stack. The parser is a translation of libyaml, which upstream's loader uses too.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use libyaml_safer::{Error, EventData, Parser};
+use libyaml_safer::{Error, EventData, Parser, ScalarStyle};
 
 use super::build::Builder;
 use super::{Node, Position};
@@ -15,15 +16,40 @@ use crate::TaskError;
 /// On broken YAML, keys set twice to different values, keys that are lists or maps, and a second document.
 pub fn parse(text: &str, file: &Path) -> Result<Node, TaskError> {
     let mut builder = Builder::new(file);
-    let mut bytes = text.as_bytes();
+    let whole = with_line_end(text);
+    let mut bytes = whole.as_bytes();
     let mut parser = Parser::new();
     parser.set_input_string(&mut bytes);
     loop {
-        let event = parser.parse().map_err(|error| broken(&error, &builder))?;
+        let mut event = parser.parse().map_err(|error| broken(&error, &builder))?;
         if event.data == EventData::StreamEnd {
             return Ok(builder.finish());
         }
+        if whole.len() > text.len() && event.end_mark.index as usize == whole.len() {
+            drop_line_end(&mut event.data);
+        }
         builder.take(event)?;
+    }
+}
+
+/// The text with the end of its last line, without which the parser panics in block scalars and after backslashes.
+fn with_line_end(text: &str) -> Cow<'_, str> {
+    let last = text
+        .rsplit(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
+        .next();
+    if last.is_some_and(|line| !line.trim_matches([' ', '\t']).is_empty()) {
+        return format!("{text}\n").into();
+    }
+    text.into()
+}
+
+/// Takes from a block scalar at the end of the file the line's end that the file does not have.
+fn drop_line_end(event: &mut EventData) {
+    if let EventData::Scalar { value, style, .. } = event
+        && matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
+        && value.ends_with('\n')
+    {
+        value.pop();
     }
 }
 

@@ -1,0 +1,326 @@
+//! Random changes of a text: parts taken out, doubled, moved, brought in from another text, repeated until they nest deeply,
+//! and the words that parsers look for. Works on characters, as files that are no UTF-8 are refused before any parser.
+
+use harness_metric::PythonRandom;
+
+/// Longer inputs show nothing that shorter ones do not.
+const LONGEST: usize = 20_000;
+
+const TOKENS: &[&str] = &[
+    "{{",
+    "}}",
+    "{%",
+    "%}",
+    "{#",
+    "#}",
+    "-%}",
+    "{%-",
+    "[",
+    "]",
+    "(",
+    ")",
+    "{",
+    "}",
+    "'",
+    "\"",
+    "\\",
+    "\n",
+    "\t",
+    " ",
+    "\r\n",
+    "\u{0}",
+    "\u{1}",
+    "\u{7f}",
+    "\u{85}",
+    "\u{a0}",
+    "\u{feff}",
+    "\u{2028}",
+    "é",
+    "ß",
+    "İ",
+    "字",
+    "😀",
+    "\u{301}",
+    ":",
+    ": ",
+    "- ",
+    "? ",
+    "| ",
+    "|",
+    ">",
+    ">-",
+    "&a ",
+    "*a",
+    "<<: ",
+    "!!str ",
+    "!!int ",
+    "!!float ",
+    "!!map ",
+    "!function a.b",
+    "!",
+    "---\n",
+    "...\n",
+    "%YAML 1.1\n",
+    "%TAG ! x\n",
+    "#",
+    ",",
+    "@",
+    "`",
+    "~",
+    "null",
+    "yes",
+    "1e5",
+    "0x",
+    "0o7",
+    "0b1",
+    "1:2:3",
+    ".inf",
+    ".nan",
+    "-.inf",
+    "2001-01-01",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775808",
+    "1e400",
+    "-0",
+    "0.1",
+    "include: task.yaml\n",
+    "task: t\n",
+    "group: g\n",
+    "tag: g\n",
+    "output_type: loglikelihood\n",
+    "output_type: generate_until\n",
+    "output_type: loglikelihood_rolling\n",
+    "output_type: multiple_choice\n",
+    "num_fewshot: 2\n",
+    "repeats: 3\n",
+    "description: '{{q}}'\n",
+    "gen_prefix: x\n",
+    "doc_to_choice: [a, b]\n",
+    "doc_to_target: l\n",
+    "target_delimiter: ''\n",
+    "metric: exact_match",
+    "metric: f1",
+    "metric: mcc",
+    "metric: bleu",
+    "metric: chrf",
+    "metric: ter",
+    "metric: brier_score",
+    "metric: perplexity",
+    "metric: acc_mutual_info",
+    "metric: acc_bytes",
+    "metric: acc_norm",
+    "metric: bits_per_byte",
+    "aggregation: median",
+    "aggregation: weighted_perplexity",
+    "function: regex",
+    "function: multi_choice_regex",
+    "function: remove_whitespace",
+    "function: take_first_k\n    k: 2",
+    "function: majority_vote",
+    "function: lowercase",
+    "group_select: -1",
+    "group_select: 7",
+    "fallback: x",
+    "ignore_case: true",
+    "regexes_to_ignore: [',', '\\$']",
+    "q",
+    "c",
+    "l",
+    "s",
+    "d",
+    "x",
+    "loop.index",
+    "loop.last",
+    "range(9)",
+    "range(99999)",
+    "if",
+    "else",
+    "elif",
+    "endif",
+    "for",
+    "in",
+    "endfor",
+    "set",
+    "endset",
+    "is defined",
+    "is none",
+    "not ",
+    "and ",
+    "or ",
+    "none",
+    "true",
+    "True",
+    "None",
+    "False",
+    "|list",
+    "|string",
+    "|int",
+    "|float",
+    "|length",
+    "|join(', ')",
+    "|map(attribute='k')",
+    "|tojson",
+    "|regex_replace('a', 'b')",
+    "|round",
+    "|sort",
+    "|unique",
+    "|batch(2)",
+    "|slice(2)",
+    "|dictsort",
+    "|sum",
+    "|first",
+    "|last",
+    "|indent(99)",
+    "|format(1)",
+    "|wordwrap(3)",
+    "|replace('', 'x')",
+    "|groupby('k')",
+    "|select",
+    "|reject",
+    "|abs",
+    "|default(1)",
+    "|trim",
+    "|safe",
+    "|e",
+    ".strip()",
+    ".split()",
+    ".split(',')",
+    ".join(c)",
+    ".replace('a','b')",
+    ".index('a')",
+    ".format(1, a=2)",
+    ".capitalize()",
+    ".upper()",
+    ".lower()",
+    ".title()",
+    ".startswith('a')",
+    ".find('a')",
+    ".rfind('a')",
+    ".count('a')",
+    ".splitlines()",
+    ".encode()",
+    ".items()",
+    ".keys()",
+    ".get('k')",
+    ".zfill(9)",
+    "[0]",
+    "[-1]",
+    "[1:]",
+    "[::-1]",
+    "[9999999999999999999]",
+    "[:10%]",
+    "[-9223372036854775808:]",
+    "[99999999999999999999%:]",
+    "(closest)",
+    "(pct1_dropremainder)",
+    "+",
+    "-",
+    "*",
+    "**",
+    "/",
+    "//",
+    "%",
+    "~",
+    "==",
+    "<",
+    "* 99999999",
+    "'ab' * 9",
+    "(?i)",
+    "(?P<n>",
+    "(?P=n)",
+    "(?:",
+    "(?=",
+    "(?!",
+    "(?<=",
+    "(?<!",
+    "(?(1)",
+    "(?#",
+    "(?x)",
+    "(?s-i:",
+    "\\d",
+    "\\w",
+    "\\b",
+    "\\1",
+    "\\99",
+    "\\x4",
+    "\\u12",
+    "\\U0001F600",
+    "\\N{DASH}",
+    "\\0",
+    "\\p{L}",
+    "[^]",
+    "[a-",
+    "[[:alpha:]]",
+    "{2,}",
+    "{,3}",
+    "{999999}",
+    "*?",
+    "+?",
+    "??",
+    "++",
+    "$",
+    "^",
+    ".*",
+    "(a*)*",
+    "(.+)+",
+];
+
+/// A text with one to six changes.
+pub(crate) fn mutate(text: &str, other: &str, random: &mut PythonRandom) -> String {
+    let mut characters: Vec<char> = text.chars().collect();
+    let other: Vec<char> = other.chars().collect();
+    // Most often one: what is still accepted gets further.
+    let changes = [1, 1, 1, 1, 2, 3, 6][random.randbelow(7)];
+    for _ in 0..changes {
+        change(&mut characters, &other, random);
+        characters.truncate(LONGEST);
+    }
+    characters.into_iter().collect()
+}
+
+fn part(characters: &[char], random: &mut PythonRandom) -> std::ops::Range<usize> {
+    let start = random.randbelow(characters.len() + 1);
+    let longest = if random.randbelow(4) == 0 {
+        characters.len()
+    } else {
+        8
+    };
+    let length = random.randbelow(longest + 1);
+    start..(start + length).min(characters.len())
+}
+
+fn change(characters: &mut Vec<char>, other: &[char], random: &mut PythonRandom) {
+    let at = random.randbelow(characters.len() + 1);
+    let taken = part(characters, random);
+    let put: Vec<char> = match random.randbelow(10) {
+        // Taken out.
+        0 | 1 => {
+            characters.drain(taken);
+            return;
+        }
+        // In place of something.
+        2 => {
+            let token = TOKENS[random.randbelow(TOKENS.len())];
+            characters.splice(taken, token.chars());
+            return;
+        }
+        // Doubled elsewhere.
+        3 => characters[taken].to_vec(),
+        // Nested, or very long.
+        4 => {
+            let times = 1 << random.randbelow(12);
+            let token = TOKENS[random.randbelow(TOKENS.len())];
+            token
+                .chars()
+                .cycle()
+                .take(token.chars().count() * times)
+                .collect()
+        }
+        5 => characters[taken].repeat(1 << random.randbelow(6)),
+        // From another text.
+        6 => other[part(other, random)].to_vec(),
+        _ => TOKENS[random.randbelow(TOKENS.len())].chars().collect(),
+    };
+    characters.splice(at..at, put);
+}
