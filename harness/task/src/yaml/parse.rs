@@ -64,3 +64,43 @@ fn broken(error: &Error, builder: &Builder) -> TaskError {
         message: format!("{}{}", context.unwrap_or_default(), error.problem()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::parse;
+    use crate::yaml::NodeValue;
+
+    /// Files that do not end in a line's end, and what `PyYAML` 6.0.3 makes of them.
+    #[test]
+    fn the_last_line_needs_no_end() {
+        for (text, value) in [
+            ("a: |\n  x", "x"),
+            ("a: |+\n  x", "x"),
+            ("a: |-\n  x", "x"),
+            ("a: >\n  x\n  y", "x y"),
+            ("a: |\n  x\n ", "x\n"),
+            ("a: |+\n  x\n  ", "x\n"),
+            ("a: |+\n  x\n\n  ", "x\n\n"),
+            ("a: |\n  x \\", "x \\"),
+            ("a: >-\n  x\n# c", "x"),
+            ("a: |\n  x\n# c", "x\n"),
+            ("a: |\n  x\n\n  y ", "x\n\ny "),
+            ("a: |\r\n Q", "Q"),
+            ("a: |2\n   x", " x"),
+            ("a: |", ""),
+            ("a: 'b'", "b"),
+        ] {
+            let node = parse(text, Path::new("t.yaml")).unwrap();
+            let NodeValue::Mapping(map) = node.value else {
+                panic!("{text:?}: {node:?}");
+            };
+            let found = map.get("a").map(|node| node.value.clone());
+            assert_eq!(found, Some(NodeValue::Scalar(json!(value))), "{text:?}");
+        }
+        assert!(parse("a: \"b\\", Path::new("t.yaml")).is_err());
+    }
+}
