@@ -43,6 +43,16 @@ fn distance(ours: &Value, theirs: &Value) -> Option<f64> {
     }
 }
 
+/// How far responses may be apart: a lone number is the log-likelihood of a whole text.
+fn tolerance(recorded: &Value) -> f64 {
+    match recorded.as_array().map(Vec::as_slice) {
+        Some([Value::Number(logprob)]) => {
+            TOLERANCE.max(ROLLING_TOLERANCE * logprob.as_f64().unwrap().abs())
+        }
+        _ => TOLERANCE,
+    }
+}
+
 fn size(value: &Value) -> f64 {
     match value {
         Value::Array(items) => items.iter().map(size).fold(1.0, f64::max),
@@ -106,7 +116,7 @@ impl Comparison {
         if compared.other_texts == 0 {
             compared.results(recording, written);
         }
-        // The issue is one of whole documents: with fewer than twenty texts none may differ.
+        // Where there are fewer than twenty texts, none may differ.
         if 20 * compared.other_texts > compared.texts {
             let (other, all) = (compared.other_texts, compared.texts);
             compared.note(&format!("{other} of {all} texts differ"));
@@ -169,13 +179,7 @@ impl Comparison {
             let apart = distance(&parsed(ours), theirs);
             self.loglikelihoods += usize::from(counts);
             self.worst_loglikelihood = self.worst_loglikelihood.max(apart.unwrap_or_default());
-            let tolerance = match theirs[0].as_f64() {
-                Some(logprob) if theirs.as_array().is_some_and(|pair| pair.len() == 1) => {
-                    TOLERANCE.max(ROLLING_TOLERANCE * logprob.abs())
-                }
-                _ => TOLERANCE,
-            };
-            if apart.is_none_or(|apart| apart > tolerance) {
+            if apart.is_none_or(|apart| apart > tolerance(theirs)) {
                 agree = false;
                 self.note(&format!("{place}: {ours} instead of {theirs}"));
             }
@@ -187,7 +191,7 @@ impl Comparison {
         let ours = &ours["filtered_resps"];
         let is_text = theirs[0].is_string();
         let read = if is_text { ours.clone() } else { parsed(ours) };
-        if distance(&read, theirs).is_none_or(|apart| apart > TOLERANCE) {
+        if distance(&read, theirs).is_none_or(|apart| apart > tolerance(theirs)) {
             self.note(&format!("{place}: filtered {ours} instead of {theirs}"));
         }
     }

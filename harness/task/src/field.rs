@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::hooks::Bridge;
 use crate::native;
 use crate::spec::{FieldSource, Function};
-use crate::template::{Rendered, Template, parse_literal, python_str};
+use crate::template::{self, Rendered, Template, parse_literal, python_str};
 use crate::{TaskError, TaskSpec};
 
 /// A document while it is being rendered, with the words that errors name it by.
@@ -45,7 +45,7 @@ fn compiled(key: &'static str, text: &str, task: &str) -> Result<Template, TaskE
         task: task.to_owned(),
         key,
         document: None,
-        message: error.to_string(),
+        message: template::words(&error, text),
         template: text.to_owned(),
     })
 }
@@ -57,7 +57,7 @@ fn rendered(key: &'static str, template: &Template, row: &Row<'_>) -> Result<Ren
             task: row.task.to_owned(),
             key,
             document: Some(row.label.clone()),
-            message: error.to_string(),
+            message: template::words(&error, template.source()),
             template: template.source().to_owned(),
         })
 }

@@ -121,6 +121,27 @@ fn sole_expression(source: &str) -> Option<&str> {
     Some(inner.strip_suffix(['-', '+']).unwrap_or(inner))
 }
 
+/// What the engine says of an error in the template `source`, with the part of it that is meant.
+pub(crate) fn words(error: &Error, source: &str) -> String {
+    let read = match error.name() {
+        Some("<expression>") => sole_expression(source).unwrap_or(source),
+        _ => source,
+    };
+    let mut words = error.detail().map_or_else(
+        || error.kind().to_string(),
+        |detail| format!("{}: {detail}", error.kind()),
+    );
+    if let Some(part) = error.range().and_then(|range| read.get(range)) {
+        if !part.is_empty() {
+            words += &format!(" at `{part}`");
+        }
+    }
+    if let Some(line) = error.line().filter(|_| source.contains('\n')) {
+        words += &format!(", line {line}");
+    }
+    words
+}
+
 fn list(value: &Value) -> Result<Vec<serde_json::Value>, Error> {
     let item = |item: Value| {
         if item.is_undefined() {

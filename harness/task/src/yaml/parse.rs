@@ -21,7 +21,9 @@ pub fn parse(text: &str, file: &Path) -> Result<Node, TaskError> {
     let mut parser = Parser::new();
     parser.set_input_string(&mut bytes);
     loop {
-        let mut event = parser.parse().map_err(|error| broken(&error, &builder))?;
+        let mut event = parser
+            .parse()
+            .map_err(|error| broken(&error, text, &builder))?;
         if event.data == EventData::StreamEnd {
             return Ok(builder.finish());
         }
@@ -53,16 +55,48 @@ fn drop_line_end(event: &mut EventData) {
     }
 }
 
-/// The parser's words, with its mark where it has one.
-fn broken(error: &Error, builder: &Builder) -> TaskError {
+/// The parser's words, at its mark: where something is missing at the end of the file, at its beginning.
+fn broken(error: &Error, text: &str, builder: &Builder) -> TaskError {
     let context = error.context().map(|context| format!("{context}, "));
-    TaskError::Yaml {
-        at: match error.problem_mark() {
-            Some(mark) => builder.position(mark),
-            None => Position::start_of(&builder.file),
-        },
-        message: format!("{}{}", context.unwrap_or_default(), error.problem()),
+    let mut at = match error.problem_mark() {
+        Some(mark) => builder.position(mark),
+        None => Position::start_of(&builder.file),
+    };
+    if at.line > text.lines().count()
+        && let Some(mark) = error.context_mark()
+    {
+        at = builder.position(mark);
     }
+    // The reader has no mark for what it refuses.
+    if error.problem() == "control characters are not allowed"
+        && let Some((line, column)) = control_character(text)
+    {
+        (at.line, at.column) = (line + 1, column + 1);
+    }
+    let line = text.lines().nth(at.line - 1).unwrap_or_default();
+    let way_out = match error.problem() {
+        "found character that cannot start any token"
+            if line.trim_start_matches(' ').starts_with('\t') =>
+        {
+            "; YAML is indented with spaces, not tabs"
+        }
+        "mapping values are not allowed in this context" => "; text with `: ` in it needs quotes",
+        _ => "",
+    };
+    let context = context.unwrap_or_default();
+    TaskError::Yaml {
+        at,
+        message: format!("{context}{}{way_out}", error.problem()),
+    }
+}
+
+/// Line and column, from 0, of the first character that YAML does not have.
+fn control_character(text: &str) -> Option<(usize, usize)> {
+    let is_refused = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+    text.lines().enumerate().find_map(|(number, line)| {
+        let column = line.chars().position(is_refused)?;
+        Some((number, column))
+    })
 }
 
 #[cfg(test)]
