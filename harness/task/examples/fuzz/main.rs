@@ -126,18 +126,18 @@ fn fuzz(options: &Options) -> usize {
         let (name, target) = TARGETS[number];
         let text = corpus.changed(name, &mut random);
         std::fs::write(&input, format!("{name}\n{text}")).unwrap();
-        match panic::catch_unwind(panic::AssertUnwindSafe(|| target(&mut bench, &text))) {
-            Ok(was_accepted) => accepted[number] += u64::from(was_accepted),
-            Err(_) => {
-                let message = std::mem::take(&mut *place.lock().unwrap());
-                if !failures.contains(&message) {
-                    let kept = input.with_extension(failures.len().to_string());
-                    std::fs::write(&kept, format!("{name}\n{text}")).unwrap();
-                    println!("PANIC: {name}: {message}, kept in {}", kept.display());
-                    failures.insert(message);
-                }
-                bench = Bench::new();
+        let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| target(&mut bench, &text)));
+        if let Ok(was_accepted) = outcome {
+            accepted[number] += u64::from(was_accepted);
+        } else {
+            let message = std::mem::take(&mut *place.lock().unwrap());
+            if !failures.contains(&message) {
+                let kept = input.with_extension(failures.len().to_string());
+                std::fs::write(&kept, format!("{name}\n{text}")).unwrap();
+                println!("PANIC: {name}: {message}, kept in {}", kept.display());
+                failures.insert(message);
             }
+            bench = Bench::new();
         }
     }
     println!(

@@ -134,7 +134,7 @@ fn is_task(bench: &mut Bench, text: &str) -> bool {
     // Splits have an input of their own.
     spec.test_split = Some("test".to_owned());
     spec.fewshot_split = spec.fewshot_split.map(|_| "train".to_owned());
-    spec.fewshot_config.split = spec.fewshot_split.clone();
+    spec.fewshot_config.split.clone_from(&spec.fewshot_split);
     (spec.training_split, spec.validation_split) = (None, None);
     bench.is_run(spec)
 }

@@ -131,13 +131,12 @@ pub(crate) fn words(error: &Error, source: &str) -> String {
         || error.kind().to_string(),
         |detail| format!("{}: {detail}", error.kind()),
     );
-    if let Some(part) = error.range().and_then(|range| read.get(range)) {
-        if !part.is_empty() {
-            words += &format!(" at `{part}`");
-        }
+    let part = error.range().and_then(|range| read.get(range));
+    if let Some(part) = part.filter(|part| !part.is_empty()) {
+        words.extend([" at `", part, "`"]);
     }
     if let Some(line) = error.line().filter(|_| source.contains('\n')) {
-        words += &format!(", line {line}");
+        words.extend([", line ", &line.to_string()]);
     }
     words
 }
