@@ -30,10 +30,10 @@ VARIANTS = {
 YAML = """\
 include: ../_{variant}_yaml
 task: mmlu_{subject}{task_ending}
-task_alias: {alias}
+task_alias: {subject}
 tag: mmlu_{category}{tag_ending}
 dataset_name: {subject}
-description: "The following are {questions} (with answers) about {alias}.\\n\\n"
+description: "The following are {questions} (with answers) about {words}.\\n\\n"
 """
 
 here = Path(__file__).parent
@@ -45,7 +45,7 @@ for variant, (task_ending, tag_ending, questions) in VARIANTS.items():
                 variant=variant,
                 subject=subject,
                 task_ending=task_ending,
-                alias=subject.replace("_", " "),
+                words=subject.replace("_", " "),
                 category=category,
                 tag_ending=tag_ending,
                 questions=questions,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::hooks::Bridge;
 use crate::native;
 use crate::spec::{FieldSource, Function};
-use crate::template::{Rendered, Template, parse_literal, python_str};
+use crate::template::{self, Rendered, Template, parse_literal, python_str};
 use crate::{TaskError, TaskSpec};
 
 /// A document while it is being rendered, with the words that errors name it by.
@@ -69,7 +69,7 @@ fn template_error(
         task: task.to_owned(),
         key,
         document,
-        message: error.to_string(),
+        message: template::words(error, text),
         place,
     }
 }

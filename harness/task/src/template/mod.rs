@@ -121,6 +121,23 @@ fn sole_expression(source: &str) -> Option<&str> {
     Some(inner.strip_suffix(['-', '+']).unwrap_or(inner))
 }
 
+/// What the engine says of an error in the template `source`, with the part of it that is meant.
+pub(crate) fn words(error: &Error, source: &str) -> String {
+    let read = match error.name() {
+        Some("<expression>") => sole_expression(source).unwrap_or(source),
+        _ => source,
+    };
+    let mut words = error.detail().map_or_else(
+        || error.kind().to_string(),
+        |detail| format!("{}: {detail}", error.kind()),
+    );
+    let part = error.range().and_then(|range| read.get(range));
+    if let Some(part) = part.filter(|part| !part.is_empty()) {
+        words.extend([" at `", part, "`"]);
+    }
+    words
+}
+
 fn list(value: &Value) -> Result<Vec<serde_json::Value>, Error> {
     let item = |item: Value| {
         if item.is_undefined() {
