@@ -22,14 +22,16 @@ mod description;
 mod error;
 mod instance;
 mod library;
+mod random;
 mod search;
+mod source;
 mod step;
 mod text;
 
 pub use description::{MethodDescription, Need, OptionDescription, OptionType};
 pub use error::HostError;
-pub use harness_abi::{Level, Role};
+pub use harness_abi::{Level, Measure, Model, Positions, Progress, Role};
 pub use instance::{MethodInstance, StepLoss};
 pub use library::LoadedMethod;
 pub use search::MethodPath;
-pub use step::StepSource;
+pub use source::{MeasureRequest, StepSource};

@@ -16,6 +16,7 @@ mod elementwise;
 mod embedding;
 mod gated;
 mod gradient_buffers;
+mod head;
 mod layer_norm;
 mod linear;
 mod matrix;
@@ -26,6 +27,7 @@ mod rotary;
 mod sum;
 mod token_scores;
 mod vector;
+mod vocabulary;
 
 pub use activation::Activation;
 pub(crate) use attention::attention_over;
@@ -43,5 +45,7 @@ pub(crate) use portable::{Precomputed, attention as attention_of_tensors, is_por
 pub use rms_norm::rms_norm;
 pub use rotary::{RotaryTable, rotary};
 pub use sum::sum;
-pub use token_scores::{TokenHead, TokenScore, token_logprobs, token_scores};
+pub use head::TokenHead;
+pub use token_scores::{TokenScore, token_logprobs, token_scores};
+pub use vocabulary::{Comparison, SoftTargets, compare_with_teacher, logit_spread};
 pub(crate) use vector::{kernel, output, square_sum};
