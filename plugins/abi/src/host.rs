@@ -156,9 +156,8 @@ pub struct HostTable {
 
     /// Since 1.0. How many of the [`Positions`] `positions` each sequence of the `role` batch has: shape `[batch]`, constants; answer
     /// positions are at least 1.
-    pub position_counts: Option<
-        unsafe extern "C" fn(context: *mut c_void, role: u32, positions: u32) -> Handle,
-    >,
+    pub position_counts:
+        Option<unsafe extern "C" fn(context: *mut c_void, role: u32, positions: u32) -> Handle>,
 
     /// Since 1.0. Sums `values`, shape `[positions]` of the `role` batch, over each sequence: shape `[batch]`.
     pub sequence_sum: Option<
@@ -256,8 +255,7 @@ pub struct HostTable {
 
     /// Since 1.0. The functions of an optional power, by its name, such as [`crate::HIDDEN_STATES`]: a table of the host's that begins with its size
     /// and is valid as long as this one; null where the host does not have it.
-    pub extension:
-        Option<unsafe extern "C" fn(context: *mut c_void, name: Text) -> *const c_void>,
+    pub extension: Option<unsafe extern "C" fn(context: *mut c_void, name: Text) -> *const c_void>,
 }
 
 /// Name of the extension whose table is [`HiddenStates`].

@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 
 use harness_abi::{
-    ABI_MAJOR, ABI_MINOR, Handle, HostTable, Level, Model, Operation, Positions, Role, Status, Text,
-    TextSink,
+    ABI_MAJOR, ABI_MINOR, Handle, HostTable, Level, Model, Operation, Positions, Role, Status,
+    Text, TextSink,
 };
 
 use candle_core::Tensor;
@@ -118,7 +118,11 @@ unsafe extern "C" fn token_logprobs(context: *mut c_void, model: u32, role_code:
     })
 }
 
-unsafe extern "C" fn position_counts(context: *mut c_void, role_code: u32, positions: u32) -> Handle {
+unsafe extern "C" fn position_counts(
+    context: *mut c_void,
+    role_code: u32,
+    positions: u32,
+) -> Handle {
     const NAME: &str = "position_counts";
     issue(context, |step| {
         step.position_counts(role(NAME, role_code)?, positions_of(NAME, positions)?)
@@ -133,7 +137,11 @@ unsafe extern "C" fn sequence_sum(
 ) -> Handle {
     const NAME: &str = "sequence_sum";
     issue(context, |step| {
-        step.sequence_sum(role(NAME, role_code)?, positions_of(NAME, positions)?, values)
+        step.sequence_sum(
+            role(NAME, role_code)?,
+            positions_of(NAME, positions)?,
+            values,
+        )
     })
 }
 

@@ -165,7 +165,9 @@ impl MethodDescription {
     /// The default of a whole-number option; 1 where there is no such option.
     pub fn default_count(&self, name: &str) -> u64 {
         let option = self.options.iter().find(|option| option.name == name);
-        option.and_then(|option| option.default.as_u64()).unwrap_or(1)
+        option
+            .and_then(|option| option.default.as_u64())
+            .unwrap_or(1)
     }
 
     /// Turns `name=value` settings into options for [`LoadedMethod::create`](crate::LoadedMethod::create), by the described types. The last setting of a name counts.

@@ -33,9 +33,15 @@ pub(crate) fn values(seed: u64, stream: u64, distribution: Distribution, count: 
     // Rounded down, so that a uniform number is never 1.
     let single = |value: f64| {
         let single = value as f32;
-        if distribution == Distribution::Uniform { single.min(1.0 - f32::EPSILON / 2.0) } else { single }
+        if distribution == Distribution::Uniform {
+            single.min(1.0 - f32::EPSILON / 2.0)
+        } else {
+            single
+        }
     };
-    (0..count as u64).map(|place| single(value(place))).collect()
+    (0..count as u64)
+        .map(|place| single(value(place)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -44,9 +50,10 @@ mod tests {
 
     #[test]
     fn the_moments_are_those_of_the_distributions() {
-        for (distribution, mean, variance) in
-            [(Distribution::Uniform, 0.5, 1.0 / 12.0), (Distribution::Normal, 0.0, 1.0)]
-        {
+        for (distribution, mean, variance) in [
+            (Distribution::Uniform, 0.5, 1.0 / 12.0),
+            (Distribution::Normal, 0.0, 1.0),
+        ] {
             let all = values(3, 5, distribution, 100_000);
             let count = all.len() as f64;
             let found_mean = all.iter().map(|&x| f64::from(x)).sum::<f64>() / count;

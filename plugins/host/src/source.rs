@@ -21,12 +21,19 @@ pub trait StepSource {
     /// How many of these positions each sequence has; never asked for `Answer`, and otherwise only by methods that declared
     /// [`Need::EveryPosition`](crate::Need::EveryPosition).
     fn position_counts(&self, role: Role, positions: Positions) -> Result<Vec<usize>> {
-        bail!("{} positions of the {} batch are not kept here", positions.name(), role.name())
+        bail!(
+            "{} positions of the {} batch are not kept here",
+            positions.name(),
+            role.name()
+        )
     }
 
     /// A measure of the policy's logits: `[positions]`, differentiable.
     fn measure(&self, request: &MeasureRequest) -> Result<Tensor> {
-        bail!("{} needs whole distributions, which are not kept here", request.measure.name())
+        bail!(
+            "{} needs whole distributions, which are not kept here",
+            request.measure.name()
+        )
     }
 
     /// Numbers in a hidden state; 0 where there are none.
@@ -42,7 +49,10 @@ pub trait StepSource {
         layer: usize,
         _target: Option<&Tensor>,
     ) -> Result<Tensor> {
-        bail!("the outputs of layer {layer} for the {} batch are not kept here", role.name())
+        bail!(
+            "the outputs of layer {layer} for the {} batch are not kept here",
+            role.name()
+        )
     }
 
     /// How far the run is.
@@ -50,6 +60,11 @@ pub trait StepSource {
 
     /// Seed of the run's random numbers.
     fn seed(&self) -> u64;
+
+    /// What random numbers are instead of drawn, where a run is compared with a recording.
+    fn recorded_random(&self) -> Option<&Tensor> {
+        None
+    }
 
     /// Where the step's tensors live.
     fn device(&self) -> Device {

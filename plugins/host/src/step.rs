@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use candle_core::{DType, Tensor};
-use harness_abi::{Distribution, Handle, Level, Measure, Model, Operation, Positions, Progress, Role};
+use harness_abi::{
+    Distribution, Handle, Level, Measure, Model, Operation, Positions, Progress, Role,
+};
 
 use crate::error::plain;
 use crate::source::{MeasureRequest, StepSource};
@@ -211,7 +213,10 @@ impl<'a> Step<'a> {
         };
         let width = self.source.hidden_width();
         if let Some(target) = target.as_ref().filter(|target| target.dims() != [width]) {
-            let cause = format!("shape {:?} does not fit hidden states of {width}", target.dims());
+            let cause = format!(
+                "shape {:?} does not fit hidden states of {width}",
+                target.dims()
+            );
             return Err(Fault::new(NAME, cause));
         }
         let layer = layer as usize;
@@ -236,6 +241,10 @@ impl<'a> Step<'a> {
         distribution: Distribution,
         dimensions: &[usize],
     ) -> Computed {
+        let recorded = self.source.recorded_random();
+        if let Some(recorded) = recorded.filter(|recorded| recorded.dims() == dimensions) {
+            return Ok(recorded.clone());
+        }
         let count = dimensions.iter().product();
         let values = random::values(self.source.seed(), stream, distribution, count);
         let tensor = Tensor::from_vec(values, dimensions, &self.source.device());
@@ -344,7 +353,10 @@ impl<'a> Step<'a> {
         if self.method.needs(need) {
             return Ok(());
         }
-        let cause = format!("the method does not declare that it needs `{}`", need.name());
+        let cause = format!(
+            "the method does not declare that it needs `{}`",
+            need.name()
+        );
         Err(Fault::new(operation, cause))
     }
 

@@ -1,7 +1,9 @@
 //! The seam between a method's tensors and what computes them: the harness across the C boundary, or the test rig.
 //! It refuses to fail: a failure is a poisoned handle, so that a loss reads like its formula.
 
-use harness_abi::{Distribution, Handle, Level, Measure, Model, Operation, Positions, Progress, Role};
+use harness_abi::{
+    Distribution, Handle, Level, Measure, Model, Operation, Positions, Progress, Role,
+};
 
 use crate::Result;
 
@@ -21,8 +23,13 @@ pub(crate) trait Engine {
     fn random(&self, stream: u64, distribution: Distribution, dimensions: &[usize]) -> Handle;
     fn progress(&self, quantity: Progress) -> f64;
     fn hidden_width(&self) -> Option<usize>;
-    fn squared_distance(&self, role: Role, positions: Positions, layer: u32, target: Handle)
-    -> Handle;
+    fn squared_distance(
+        &self,
+        role: Role,
+        positions: Positions,
+        layer: u32,
+        target: Handle,
+    ) -> Handle;
 }
 
 /// What is asked about distributions over the vocabulary.

@@ -132,7 +132,11 @@ impl Engine for HostEngine {
     }
 
     fn measure(&self, asked: &Question) -> Handle {
-        let codes = (asked.measure.code(), asked.role.code(), asked.positions.code());
+        let codes = (
+            asked.measure.code(),
+            asked.role.code(),
+            asked.positions.code(),
+        );
         call!(self.measure(codes.0, codes.1, codes.2, asked.teacher.code(), asked.shift, asked.stand_in),
             else Handle::NONE)
     }
@@ -177,7 +181,9 @@ impl Engine for HostEngine {
         layer: u32,
         target: Handle,
     ) -> Handle {
-        let function = self.hidden_states().and_then(|table| table.squared_distance);
+        let function = self
+            .hidden_states()
+            .and_then(|table| table.squared_distance);
         let (context, role, positions) = (self.table.context, role.code(), positions.code());
         // SAFETY: the table's function takes its context, during the step.
         function.map_or(Handle::NONE, |function| unsafe {

@@ -123,7 +123,13 @@ impl Step {
         self.measure(Measure::LogitSpread, role, positions, Teacher::policy())
     }
 
-    fn measure(&self, measure: Measure, role: Role, positions: Positions, teacher: Teacher) -> Tensor {
+    fn measure(
+        &self,
+        measure: Measure,
+        role: Role,
+        positions: Positions,
+        teacher: Teacher,
+    ) -> Tensor {
         self.own(self.engine.measure(&Question {
             measure,
             role,

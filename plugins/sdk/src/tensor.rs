@@ -102,7 +102,10 @@ impl Tensor {
     pub fn value(&self) -> Result<f64> {
         match self.values()?.as_slice() {
             [value] => Ok(*value),
-            values => Err(Error::new(format!("expected one value, got {}", values.len()))),
+            values => Err(Error::new(format!(
+                "expected one value, got {}",
+                values.len()
+            ))),
         }
     }
 

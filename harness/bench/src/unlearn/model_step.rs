@@ -26,6 +26,8 @@ pub struct ModelStep<'a> {
     pub progress: [f64; 3],
     /// Seed of the method's random numbers.
     pub seed: u64,
+    /// What random numbers are, where a recording says so.
+    pub random: Option<Tensor>,
     /// What went through the models.
     pub passes: RefCell<Passes>,
 }
@@ -103,7 +105,10 @@ impl ModelStep<'_> {
         let passes = self.passes.borrow();
         let layers = &passes.layers[&(model, role)];
         let Some(output) = layers.get(layer) else {
-            bail!("layer {layer}: layers from 0 to {} can be steered", layers.len().saturating_sub(1));
+            bail!(
+                "layer {layer}: layers from 0 to {} can be steered",
+                layers.len().saturating_sub(1)
+            );
         };
         Ok(match model {
             Model::Policy => output.clone(),
@@ -150,7 +155,10 @@ impl StepSource for ModelStep<'_> {
         );
         let comparison = match request.measure {
             Measure::LogitSpread => {
-                return self.policy.logit_spread(&hidden, &rows).map_err(Error::wrap);
+                return self
+                    .policy
+                    .logit_spread(&hidden, &rows)
+                    .map_err(Error::wrap);
             }
             Measure::Divergence => Comparison::Divergence,
             Measure::CrossEntropy => Comparison::CrossEntropy,
@@ -168,7 +176,9 @@ impl StepSource for ModelStep<'_> {
             let vocabulary = self.policy.spec().vocabulary;
             let stand_in = vocabulary.checked_sub(request.stand_in as usize);
             let stand_in = stand_in.map(|token| token as u32);
-            labels.iter_mut().for_each(|label| *label = label.or(stand_in));
+            labels
+                .iter_mut()
+                .for_each(|label| *label = label.or(stand_in));
         }
         let shifted = (labels, request.shift as f32);
         self.policy
@@ -190,7 +200,9 @@ impl StepSource for ModelStep<'_> {
         let rows = self.batch(role)?.rows(positions_of(positions));
         let rows: Vec<u32> = rows.into_iter().map(|row| row as u32).collect();
         let rows = Tensor::new(rows, self.policy.device())?;
-        let own = self.layer(Model::Policy, role, layer)?.index_select(&rows, 0)?;
+        let own = self
+            .layer(Model::Policy, role, layer)?
+            .index_select(&rows, 0)?;
         let difference = match target {
             Some(target) => own.broadcast_sub(target)?,
             None => {
@@ -212,6 +224,10 @@ impl StepSource for ModelStep<'_> {
 
     fn seed(&self) -> u64 {
         self.seed
+    }
+
+    fn recorded_random(&self) -> Option<&Tensor> {
+        self.random.as_ref()
     }
 
     fn device(&self) -> Device {

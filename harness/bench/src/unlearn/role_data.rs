@@ -91,7 +91,11 @@ impl RoleData {
     /// Goes on to the next step's documents.
     pub(super) fn advance(&mut self) -> Result<()> {
         self.steps += 1;
-        let taken = [Some(&mut self.forget), self.retain.as_mut(), self.normal.as_mut()];
+        let taken = [
+            Some(&mut self.forget),
+            self.retain.as_mut(),
+            self.normal.as_mut(),
+        ];
         for taken in taken.into_iter().flatten() {
             taken.documents = taken.order.batch(self.batch_size);
         }
@@ -158,12 +162,14 @@ impl RoleData {
 /// The forget prompts, each with a refusal, which begins as the answer does: with its delimiter.
 fn refusals(job: &UnlearnJob) -> Result<Vec<TextPair>> {
     if job.refusals.is_empty() {
-        return Err(BenchError::Request("there is no refusal to answer with".into()));
+        return Err(BenchError::Request(
+            "there is no refusal to answer with".into(),
+        ));
     }
     let mut random = PythonRandom::new(job.training.seed ^ ANSWER_STREAM);
     let pair = |pair: &TextPair| {
         let delimiter = pair.answer.len() - pair.answer.trim_start().len();
-        let refusal = &job.refusals[random.below(job.refusals.len())];
+        let refusal = &job.refusals[random.choice_index(job.refusals.len())];
         TextPair {
             prompt: pair.prompt.clone(),
             answer: format!("{}{refusal}", &pair.answer[..delimiter]),
@@ -175,7 +181,9 @@ fn refusals(job: &UnlearnJob) -> Result<Vec<TextPair>> {
 impl Mismatch {
     fn new(job: &UnlearnJob, encoder: &Encoder) -> Self {
         let asked = job.options.get("mismatched_answers");
-        let asked = asked.and_then(serde_json::Value::as_u64).unwrap_or(job.mismatched_answers);
+        let asked = asked
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(job.mismatched_answers);
         Self {
             encoder: encoder.clone(),
             prompts: job.forget.iter().map(|pair| pair.prompt.clone()).collect(),

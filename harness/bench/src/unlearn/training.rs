@@ -40,11 +40,7 @@ struct Reference {
 
 impl Reference {
     /// Log-probabilities of the answers of a role's documents; `None` where they are not documents.
-    fn token_logprobs(
-        &self,
-        role: Role,
-        data: &RoleData,
-    ) -> harness_model::Result<Option<Tensor>> {
+    fn token_logprobs(&self, role: Role, data: &RoleData) -> harness_model::Result<Option<Tensor>> {
         let (documents, mut known) = (data.documents(role), self.known.borrow_mut());
         let unknown = |document: &usize| !known.contains_key(&(role, *document));
         let mut missing: Vec<usize> = documents.iter().copied().filter(unknown).collect();
@@ -136,8 +132,13 @@ impl Unlearning {
             reference: self.reference.as_ref().map(|reference| &reference.decoder),
             batches: self.data.batches(),
             remembered: Some(&remembered),
-            progress: [step as f64, self.schedule.total_steps as f64, self.data.epoch()],
+            progress: [
+                step as f64,
+                self.schedule.total_steps as f64,
+                self.data.epoch(),
+            ],
             seed: self.seed,
+            random: None,
             passes: RefCell::default(),
         };
         let reference_before = self.reference_tokens();

@@ -261,7 +261,12 @@ impl Decoder {
             shift,
         };
         let hidden = self.rows(hidden, rows)?;
-        Ok(compare_with_teacher(&hidden, &self.head.0, &targets, comparison)?)
+        Ok(compare_with_teacher(
+            &hidden,
+            &self.head.0,
+            &targets,
+            comparison,
+        )?)
     }
 
     /// The largest logit less the mean logit after each of `rows`: `[rows]`, differentiable.

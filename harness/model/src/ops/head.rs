@@ -92,10 +92,7 @@ kernel! {
 
 impl Head<'_> {
     /// All logits, a piece at a time: for a run of rows, one part of the vocabulary after the other.
-    pub(super) fn for_each_piece(
-        &self,
-        mut each: impl FnMut(Piece) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn for_each_piece(&self, mut each: impl FnMut(Piece) -> Result<()>) -> Result<()> {
         let (rows, vocabulary) = (self.hidden.nrows(), self.weight.nrows());
         let rows_per_piece = rows.min(LOGITS_PER_PIECE / MIN_TOKENS_PER_PIECE);
         let tokens_per_piece = LOGITS_PER_PIECE / rows_per_piece.max(1);
@@ -245,8 +242,7 @@ impl<M: LogitMeasure> CustomOp3 for Measured<M> {
         let dweight = weight_gradient(weight, |dweight, accumulate| {
             gradients = Some(self.gradients(head, &dvalues, Some((dweight, accumulate))));
         })?;
-        let [dhidden, dbias] =
-            gradients.unwrap_or_else(|| self.gradients(head, &dvalues, None))?;
+        let [dhidden, dbias] = gradients.unwrap_or_else(|| self.gradients(head, &dvalues, None))?;
         let dhidden = Tensor::from_vec(dhidden, hidden.shape(), hidden.device())?;
         let dbias = weight_gradient(bias, |sum, accumulate| {
             add_all(sum, accumulate, &[dbias]);

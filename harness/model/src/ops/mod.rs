@@ -36,6 +36,7 @@ pub(crate) use compressed_linear::compressed_linear;
 pub use embedding::embedding;
 pub use gradient_buffers::Gradient;
 pub(crate) use gradient_buffers::{GradientBuffers, add_to_buffers};
+pub use head::TokenHead;
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_inputs_first};
 pub(crate) use matrix::append;
@@ -45,7 +46,6 @@ pub(crate) use portable::{Precomputed, attention as attention_of_tensors, is_por
 pub use rms_norm::rms_norm;
 pub use rotary::{RotaryTable, rotary};
 pub use sum::sum;
-pub use head::TokenHead;
 pub use token_scores::{TokenScore, token_logprobs, token_scores};
-pub use vocabulary::{Comparison, SoftTargets, compare_with_teacher, logit_spread};
 pub(crate) use vector::{kernel, output, square_sum};
+pub use vocabulary::{Comparison, SoftTargets, compare_with_teacher, logit_spread};

@@ -72,9 +72,7 @@ impl ComparedRow {
     fn value(&self) -> f32 {
         let mean = self.weighted / self.teacher.sum;
         match self.comparison {
-            Comparison::Divergence => {
-                mean - (self.teacher.log_sum_exp() - self.own.log_sum_exp())
-            }
+            Comparison::Divergence => mean - (self.teacher.log_sum_exp() - self.own.log_sum_exp()),
             Comparison::CrossEntropy => mean + self.own.log_sum_exp(),
         }
     }
@@ -100,8 +98,7 @@ impl Compared {
             None => piece.logits.clone(),
             Some((hidden, head)) => {
                 let bias = head.bias_or_empty()?;
-                let [h, w, b] =
-                    [hidden, &head.weight, &bias].map(|t| CpuValues::of(Self::NAME, t));
+                let [h, w, b] = [hidden, &head.weight, &bias].map(|t| CpuValues::of(Self::NAME, t));
                 let head = Head {
                     hidden: h.matrix()?,
                     weight: w.matrix()?,
@@ -112,7 +109,11 @@ impl Compared {
             }
         };
         let width = piece.tokens.len();
-        for (row, label) in piece.rows.clone().zip(&self.targets.labels[piece.rows.clone()]) {
+        for (row, label) in piece
+            .rows
+            .clone()
+            .zip(&self.targets.labels[piece.rows.clone()])
+        {
             let label = label.map(|label| label as usize);
             if let Some(label) = label.filter(|label| piece.tokens.contains(label)) {
                 let place = (row - piece.rows.start) * width + label - piece.tokens.start;
@@ -216,7 +217,9 @@ impl LogitMeasure for Spread {
 
     fn turn(&self, piece: &mut Piece, dvalues: &[f32]) -> Result<()> {
         let largest = self.largest.get().map_or(&[][..], Vec::as_slice);
-        let rows = largest[piece.rows.clone()].iter().zip(&dvalues[piece.rows.clone()]);
+        let rows = largest[piece.rows.clone()]
+            .iter()
+            .zip(&dvalues[piece.rows.clone()]);
         let logits = piece.logits.chunks_mut(piece.tokens.len());
         for (logits, (&largest, &dvalue)) in logits.zip(rows) {
             let slope = |logit: f32| self.soft_cap.map_or(1.0, |cap| cap_slope(logit, cap));
@@ -232,7 +235,11 @@ impl LogitMeasure for Spread {
 fn check(hidden: &Tensor, head: &TokenHead, targets: Option<&SoftTargets>) -> Result<()> {
     let ((rows, width), (vocabulary, weight_width)) = (hidden.dims2()?, head.weight.dims2()?);
     if width != weight_width || rows == 0 {
-        bail!("hidden {:?} and head {:?} do not fit", hidden.shape(), head.weight.shape());
+        bail!(
+            "hidden {:?} and head {:?} do not fit",
+            hidden.shape(),
+            head.weight.shape()
+        );
     }
     let Some(targets) = targets else {
         return Ok(());
@@ -253,7 +260,11 @@ fn check(hidden: &Tensor, head: &TokenHead, targets: Option<&SoftTargets>) -> Re
         bail!("label {label} is outside the vocabulary of {vocabulary}");
     }
     if targets.labels.len() != rows || targets.shift.is_nan() {
-        bail!("{} labels and shift {} do not fit {rows} rows", targets.labels.len(), targets.shift);
+        bail!(
+            "{} labels and shift {} do not fit {rows} rows",
+            targets.labels.len(),
+            targets.shift
+        );
     }
     Ok(())
 }
@@ -281,7 +292,16 @@ pub fn compare_with_teacher(
     }
     let soft_cap = head.soft_cap;
     let log_sum_exps = OnceLock::new();
-    measured(hidden, head, Compared { targets, comparison, soft_cap, log_sum_exps })
+    measured(
+        hidden,
+        head,
+        Compared {
+            targets,
+            comparison,
+            soft_cap,
+            log_sum_exps,
+        },
+    )
 }
 
 /// The largest logit less the mean logit at each row: `[rows]`, differentiable by hidden states [rows, width] and head; the

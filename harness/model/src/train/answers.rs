@@ -138,7 +138,10 @@ impl AnswerBatch {
         for &(row, token) in &self.targets {
             labels[row] = Some(token);
         }
-        self.rows(positions).into_iter().map(|row| labels[row]).collect()
+        self.rows(positions)
+            .into_iter()
+            .map(|row| labels[row])
+            .collect()
     }
 
     /// As [`Self::logprobs`], given the hidden states of the packed rows.

@@ -81,7 +81,10 @@ pub(super) unsafe extern "C" fn random(
             .ok_or_else(|| Fault::new(NAME, "its shape is null, misaligned or too long"))?;
         match count_of(dimensions) {
             Some(count) if count <= MAX_VALUES => step.random(stream, distribution, dimensions),
-            _ => Err(Fault::new(NAME, format!("shape {dimensions:?} is too large"))),
+            _ => Err(Fault::new(
+                NAME,
+                format!("shape {dimensions:?} is too large"),
+            )),
         }
     })
 }

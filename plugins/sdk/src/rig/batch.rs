@@ -105,7 +105,9 @@ impl Batch {
 }
 
 fn no_logits() -> Error {
-    Error::new("the test rig was given log-probabilities, not logits (`policy_logits`, `reference_logits`)")
+    Error::new(
+        "the test rig was given log-probabilities, not logits (`policy_logits`, `reference_logits`)",
+    )
 }
 
 /// The rows at these positions.
@@ -137,13 +139,18 @@ fn rows<'a>(
         });
         let with_numbers: Vec<_> = with_numbers.collect();
         let is_chosen = move |row: &LogitRow| chosen.iter().any(|other| std::ptr::eq(*other, row));
-        with_numbers.into_iter().filter(move |(row, _)| is_chosen(row))
+        with_numbers
+            .into_iter()
+            .filter(move |(row, _)| is_chosen(row))
     });
     all.map(|(row, own)| (row, &numbers[own]))
 }
 
 fn log_softmax(logits: &[Dual]) -> Vec<Dual> {
-    let largest = logits.iter().map(|logit| logit.value).fold(f64::NEG_INFINITY, f64::max);
+    let largest = logits
+        .iter()
+        .map(|logit| logit.value)
+        .fold(f64::NEG_INFINITY, f64::max);
     let less = |logit: &Dual| logit.unary(Operation::AddScalar, Some(-largest));
     let exponentials: Vec<Dual> = logits
         .iter()
@@ -158,18 +165,34 @@ fn log_softmax(logits: &[Dual]) -> Vec<Dual> {
 
 fn compare(log_p: &[Dual], teacher: &[f64], measure: Measure) -> Dual {
     let teacher: Vec<Dual> = teacher.iter().map(|&logit| Dual::constant(logit)).collect();
-    let terms = log_softmax(&teacher).into_iter().zip(log_p).map(|(log_q, log_p)| {
-        let q = log_q.value.exp();
-        // 0 log 0 = 0.
-        let own = if measure == Measure::Divergence && q > 0.0 { log_q.value } else { 0.0 };
-        log_p.unary(Operation::AddScalar, Some(-own)).scale(-q)
-    });
+    let terms = log_softmax(&teacher)
+        .into_iter()
+        .zip(log_p)
+        .map(|(log_q, log_p)| {
+            let q = log_q.value.exp();
+            // 0 log 0 = 0.
+            let own = if measure == Measure::Divergence && q > 0.0 {
+                log_q.value
+            } else {
+                0.0
+            };
+            log_p.unary(Operation::AddScalar, Some(-own)).scale(-q)
+        });
     sum(&terms.collect::<Vec<_>>())
 }
 
 fn spread(logits: &[Dual]) -> Dual {
     let mean = sum(logits).scale(1.0 / logits.len() as f64);
-    let larger = |a: &Dual, b: &Dual| if b.value > a.value { b.clone() } else { a.clone() };
-    let largest = logits.iter().skip(1).fold(logits[0].clone(), |best, next| larger(&best, next));
+    let larger = |a: &Dual, b: &Dual| {
+        if b.value > a.value {
+            b.clone()
+        } else {
+            a.clone()
+        }
+    };
+    let largest = logits
+        .iter()
+        .skip(1)
+        .fold(logits[0].clone(), |best, next| larger(&best, next));
     largest.binary(Operation::Subtract, &mean)
 }

@@ -153,9 +153,11 @@ impl RigEngine {
         let batch = self.batch(model, role)?;
         Ok(vector(match (model, batch) {
             (Model::Policy, batch) => batch.logprobs(&self.numbers(role)?),
-            (Model::Reference, Batch::Logprobs(sequences)) => {
-                sequences.iter().flatten().map(|&value| Dual::constant(value)).collect()
-            }
+            (Model::Reference, Batch::Logprobs(sequences)) => sequences
+                .iter()
+                .flatten()
+                .map(|&value| Dual::constant(value))
+                .collect(),
             (Model::Reference, Batch::Logits(sequences)) => {
                 let logits = sequences.iter().flatten().flat_map(|row| &row.logits);
                 let constants: Vec<Dual> = logits.map(|&logit| Dual::constant(logit)).collect();

@@ -43,7 +43,9 @@ pub(in crate::ops) fn compare_with_teacher(
     let (labels, shifts): (Vec<u32>, Vec<f32>) = labelled.into_iter().unzip();
     let labels = Tensor::new(labels, device)?.unsqueeze(1)?;
     let shifts = Tensor::new(shifts, device)?.unsqueeze(1)?;
-    teacher = teacher.contiguous()?.scatter_add(&labels, &shifts, D::Minus1)?;
+    teacher = teacher
+        .contiguous()?
+        .scatter_add(&labels, &shifts, D::Minus1)?;
     let (log_q, log_p) = (log_softmax(&teacher)?, log_softmax(&own)?);
     let difference = match comparison {
         Comparison::Divergence => (&log_q - log_p)?,
