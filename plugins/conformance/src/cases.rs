@@ -293,12 +293,17 @@ fn trajectory(
     let mut gradients = GradientSet::new(&started.variables);
     let random = format!("{}.control_vec", case.name);
     let mut worst = 0f64;
+    // PDU's weights change with every loss, and were recorded as they are before the step.
+    let moments: &[&str] = match case.id {
+        "pdu" => &["loss_before_step"],
+        _ => &["loss_before_step", "loss_after_step"],
+    };
     for step in 0..10 {
         let roles = roles(&format!("b{}", step % 2));
-        for moment in ["loss_before_step", "loss_after_step"] {
+        for moment in moments {
             let loss = recording.loss(&started, &instance, &roles, Some(&random))?;
             let parts = loss.logged.iter().map(|(_, value)| value.abs());
-            let expected = number(&expected[moment][step])?;
+            let expected = number(&expected[*moment][step])?;
             let scale = parts.fold(expected.abs(), f64::max);
             let error = (f64::from(loss.value) - expected).abs() / scale;
             if error > tolerance || error.is_nan() {
@@ -306,7 +311,7 @@ fn trajectory(
                 return Err(format!("step {step}, {moment}: {value}, not {expected}"));
             }
             worst = worst.max(error);
-            if moment == "loss_before_step" {
+            if *moment == "loss_before_step" {
                 gradients.clear();
                 gradients.add_backward(&loss.loss).map_err(text)?;
                 stepper.step(&gradients, rate).map_err(text)?;
