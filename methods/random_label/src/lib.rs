@@ -42,7 +42,7 @@ mod tests {
             .policy(Retain, &[&[-0.5]])
             .run(&RandomLabel::default())
             .unwrap();
-        assert_eq!(outcome.loss, 3.5);
+        assert!((outcome.loss - 3.5).abs() < 1e-12);
         assert_eq!(outcome.gradient(Forget), [0.0]);
         assert_eq!(outcome.gradient(Mismatch), [-0.5, -0.5]);
     }

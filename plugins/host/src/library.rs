@@ -229,7 +229,7 @@ mod tests {
             ..MethodTable::EMPTY
         };
         let message = refusal(&raw const newer);
-        assert!(message.contains("built for plugin ABI 0.2"), "{message}");
+        assert!(message.contains("built for plugin ABI 1.1"), "{message}");
         assert!(message.contains("update the harness"), "{message}");
     }
 

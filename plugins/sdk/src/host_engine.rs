@@ -51,7 +51,8 @@ impl HostEngine {
         // before anything behind them.
         let (size, major, minor) =
             unsafe { ((*host).struct_size, (*host).abi_major, (*host).abi_minor) };
-        if major != ABI_MAJOR || minor < ABI_MINOR || size < size_of::<HostTable>() {
+        let is_older = minor.checked_sub(ABI_MINOR).is_none();
+        if major != ABI_MAJOR || is_older || size < size_of::<HostTable>() {
             return Err(Error::new(format!(
                 "the host speaks ABI {major}.{minor} (table of {size} bytes), this method was built for {ABI_MAJOR}.{ABI_MINOR}"
             )));

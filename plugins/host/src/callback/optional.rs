@@ -9,7 +9,7 @@ use harness_abi::{
 
 use super::{MAX_RANK, MAX_VALUES, count_of, issue, positions_of, role, unknown, with_step};
 use crate::source::MeasureRequest;
-use crate::step::Fault;
+use crate::step::{Fault, Step};
 use crate::text::{self, read_slice};
 
 static HIDDEN: HiddenStates = HiddenStates {
@@ -106,7 +106,7 @@ pub(super) unsafe extern "C" fn extension(context: *mut c_void, name: Text) -> *
 }
 
 unsafe extern "C" fn hidden_width(context: *mut c_void) -> usize {
-    with_step(context, 0, |step| step.hidden_width())
+    with_step(context, 0, Step::hidden_width)
 }
 
 unsafe extern "C" fn squared_distance(
