@@ -16,7 +16,8 @@ use harness_abi::{
 
 use candle_core::Tensor;
 
-use crate::step::{Fault, Find, Step};
+use crate::fault::{Fault, Find};
+use crate::step::Step;
 use crate::text::{self, read_slice};
 
 /// Most inputs and numbers of an operation; more are taken for garbage.

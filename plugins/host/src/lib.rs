@@ -20,6 +20,7 @@ mod callback;
 mod compute;
 mod description;
 mod error;
+mod fault;
 mod instance;
 mod library;
 mod random;

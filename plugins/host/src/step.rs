@@ -7,56 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use candle_core::{DType, Tensor};
-use harness_abi::{
-    Distribution, Handle, Level, Measure, Model, Operation, Positions, Progress, Role,
-};
+use harness_abi::{Distribution, Handle, Level, Measure, Model, Operation, Positions, Role};
 
 use crate::error::plain;
+use crate::fault::{Computed, Fault, Find};
 use crate::source::{MeasureRequest, StepSource};
 use crate::{HostError, MethodDescription, Need, compute, random};
-
-/// Why an operation failed: poison that spreads to everything computed from its result.
-#[derive(Clone, Debug)]
-pub(crate) struct Fault {
-    operation: String,
-    cause: String,
-}
-
-impl Fault {
-    pub(crate) fn new(operation: impl Into<String>, cause: impl Into<String>) -> Self {
-        Self {
-            operation: operation.into(),
-            cause: cause.into(),
-        }
-    }
-
-    pub(crate) fn report(self, plugin: String) -> HostError {
-        HostError::Poisoned {
-            plugin,
-            operation: self.operation,
-            cause: self.cause,
-        }
-    }
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "operation `{}` failed: {}",
-            self.operation, self.cause
-        )
-    }
-}
-
-type Computed = Result<Tensor, Fault>;
-
-/// What a handle leads to.
-pub(crate) enum Find {
-    Tensor(Tensor),
-    Poisoned(Fault),
-    Stale,
-}
 
 /// A step in progress.
 pub(crate) struct Step<'a> {
@@ -227,12 +183,8 @@ impl<'a> Step<'a> {
         self.provided(NAME, role, Ok(values), lengths.iter().sum())
     }
 
-    pub(crate) fn hidden_width(&self) -> usize {
-        self.source.hidden_width()
-    }
-
-    pub(crate) fn progress(&self, quantity: Progress) -> f64 {
-        self.source.progress(quantity)
+    pub(crate) fn source(&self) -> &dyn StepSource {
+        self.source
     }
 
     pub(crate) fn random(

@@ -176,9 +176,9 @@ impl StepSource for ModelStep<'_> {
             let vocabulary = self.policy.spec().vocabulary;
             let stand_in = vocabulary.checked_sub(request.stand_in as usize);
             let stand_in = stand_in.map(|token| token as u32);
-            labels
-                .iter_mut()
-                .for_each(|label| *label = label.or(stand_in));
+            for label in &mut labels {
+                *label = label.or(stand_in);
+            }
         }
         let shifted = (labels, request.shift as f32);
         self.policy
@@ -203,12 +203,11 @@ impl StepSource for ModelStep<'_> {
         let own = self
             .layer(Model::Policy, role, layer)?
             .index_select(&rows, 0)?;
-        let difference = match target {
-            Some(target) => own.broadcast_sub(target)?,
-            None => {
-                let original = self.layer(Model::Reference, role, layer)?;
-                (own - original.index_select(&rows, 0)?)?
-            }
+        let difference = if let Some(target) = target {
+            own.broadcast_sub(target)?
+        } else {
+            let original = self.layer(Model::Reference, role, layer)?;
+            (own - original.index_select(&rows, 0)?)?
         };
         difference.sqr()?.mean(1)
     }

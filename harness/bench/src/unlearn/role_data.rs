@@ -151,11 +151,7 @@ impl RoleData {
             };
             (!pairs.is_empty()).then_some((role, batch))
         };
-        use Role::{Alternate, Forget, Mismatch, Normal, Retain};
-        [Forget, Retain, Alternate, Normal, Mismatch]
-            .into_iter()
-            .filter_map(of_role)
-            .collect()
+        Role::ALL.iter().copied().filter_map(of_role).collect()
     }
 }
 

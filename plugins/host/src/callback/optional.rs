@@ -8,8 +8,8 @@ use harness_abi::{
 };
 
 use super::{MAX_RANK, MAX_VALUES, count_of, issue, positions_of, role, unknown, with_step};
+use crate::fault::Fault;
 use crate::source::MeasureRequest;
-use crate::step::{Fault, Step};
 use crate::text::{self, read_slice};
 
 static HIDDEN: HiddenStates = HiddenStates {
@@ -91,7 +91,7 @@ pub(super) unsafe extern "C" fn random(
 
 pub(super) unsafe extern "C" fn progress(context: *mut c_void, quantity: u32) -> f64 {
     with_step(context, f64::NAN, |step| {
-        Progress::from_code(quantity).map_or(f64::NAN, |quantity| step.progress(quantity))
+        Progress::from_code(quantity).map_or(f64::NAN, |quantity| step.source().progress(quantity))
     })
 }
 
@@ -106,7 +106,7 @@ pub(super) unsafe extern "C" fn extension(context: *mut c_void, name: Text) -> *
 }
 
 unsafe extern "C" fn hidden_width(context: *mut c_void) -> usize {
-    with_step(context, 0, Step::hidden_width)
+    with_step(context, 0, |step| step.source().hidden_width())
 }
 
 unsafe extern "C" fn squared_distance(
