@@ -29,7 +29,7 @@ pub use directory::{Model, ModelDescription, write_model_files};
 pub use error::{ModelError, Result};
 pub use families::read_spec;
 pub use lora::{Lora, LoraConfig};
-pub use ops::TokenScore;
+pub use ops::{Comparison, TokenScore};
 pub use packed::{Block, PackedBatch};
 pub use spec::{
     Activation, Attention, DecoderSpec, Embedding, FeedForward, Gating, Head, Layer,

@@ -17,6 +17,8 @@ pub struct Block {
     /// Row ranges that every row of this block sees, in sequence order, earlier in the batch: the whole way from the start of
     /// the sequence.
     pub ancestors: Vec<Range<usize>>,
+    /// Whether each row sees the ancestors alone, neither itself nor another row of the block.
+    pub is_padding: bool,
 }
 
 /// Tokens to run through a decoder in one pass, with their positions and visibility.
@@ -97,6 +99,24 @@ impl PackedBatch {
         self.last_path.iter().zip(sequence).take_while(same).count()
     }
 
+    /// Adds `count` rows of `token` after the sequence added last, as transformers pads on the right: they are positioned after it
+    /// and see it, but neither themselves nor each other. For comparisons with losses that average over padding.
+    pub fn push_padding(&mut self, token: u32, count: usize) -> Range<usize> {
+        let (start, depth) = (self.first_row + self.len(), self.last_path.len());
+        if count > 0 {
+            self.blocks.push(Block {
+                rows: start..start + count,
+                ancestors: contiguous_ranges(&self.last_path),
+                is_padding: true,
+            });
+        }
+        self.tokens.extend(std::iter::repeat_n(token, count));
+        self.positions
+            .extend((depth..depth + count).map(|position| position as u32));
+        self.last_path.clear();
+        start..start + count
+    }
+
     fn extend_path(&mut self, shared: usize, tokens: &[u32]) {
         self.last_path.truncate(shared);
         for tokens in tokens.chunks(MAX_BLOCK_ROWS) {
@@ -105,6 +125,7 @@ impl PackedBatch {
             self.blocks.push(Block {
                 rows: rows.clone(),
                 ancestors: contiguous_ranges(&self.last_path),
+                is_padding: false,
             });
             self.tokens.extend_from_slice(tokens);
             self.positions

@@ -8,11 +8,12 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor, Var};
-use harness_model::PackedBatch;
 use harness_model::ops::{
-    Activation, AttentionRule, RotaryTable, TokenHead, attention, embedding, layer_norm, linear,
-    linear_inputs_first, portably, rms_norm, rotary, sum, token_logprobs, token_scores,
+    Activation, AttentionRule, RotaryTable, SoftTargets, TokenHead, attention,
+    compare_with_teacher, embedding, layer_norm, linear, linear_inputs_first, logit_spread,
+    portably, rms_norm, rotary, sum, token_logprobs, token_scores,
 };
+use harness_model::{Comparison, PackedBatch};
 
 mod fixture;
 
@@ -191,6 +192,42 @@ fn log_probabilities_and_scores() {
         for (got, want) in composed.iter().zip(&fused) {
             assert_eq!(got.is_argmax, want.is_argmax);
             assert!((got.logprob - want.logprob).abs() < 1e-5 * want.logprob.abs());
+        }
+    }
+}
+
+#[test]
+fn measures_of_distributions() {
+    // The second vocabulary comes in two pieces.
+    for (rows, vocabulary, soft_cap) in [(17, 23, Some(1.3)), (64, 40_000, None)] {
+        let head = |weight: &Tensor, bias: &Tensor| TokenHead {
+            weight: weight.clone(),
+            bias: Some(bias.clone()),
+            soft_cap,
+        };
+        let shapes: [&[usize]; 3] = [&[rows, 4], &[vocabulary, 4], &[vocabulary]];
+        agree("spread", &shapes, |a| logit_spread(a[0], &head(a[1], a[2])));
+        let other = head(&random(&[vocabulary, 4], 7), &random(&[vocabulary], 8));
+        let other = (random(&[rows, 4], 9), other);
+        let label =
+            |row: usize| (!row.is_multiple_of(3)).then_some((row * 977 % vocabulary) as u32);
+        for (teacher, shift) in [
+            (Some(&other), 0.0),
+            (Some(&other), 3.0),
+            (None, 2.0),
+            (None, f32::INFINITY),
+        ] {
+            let targets = SoftTargets {
+                teacher: teacher.cloned(),
+                labels: (0..rows).map(label).collect(),
+                shift,
+            };
+            for comparison in [Comparison::Divergence, Comparison::CrossEntropy] {
+                let name = format!("{comparison:?} over {vocabulary}, shift {shift}");
+                agree(&name, &shapes, |a| {
+                    compare_with_teacher(a[0], &head(a[1], a[2]), &targets, comparison)
+                });
+            }
         }
     }
 }

@@ -33,17 +33,20 @@ mod host;
 mod method;
 mod operation;
 
-pub use host::{Handle, HostTable, Level, Model, Role};
+pub use host::{
+    Distribution, HIDDEN_STATES, Handle, HiddenStates, HostTable, Level, Measure, Model, Positions,
+    Progress, Role,
+};
 pub use method::{Entry, MethodTable, Status};
 pub use operation::Operation;
 
 use core::ffi::c_void;
 
 /// Breaking revision of the contract: host and method must agree on it.
-pub const ABI_MAJOR: u32 = 0;
+pub const ABI_MAJOR: u32 = 1;
 
 /// Additive revision of the contract: a method's may be older than the host's, never newer.
-pub const ABI_MINOR: u32 = 1;
+pub const ABI_MINOR: u32 = 0;
 
 /// The one symbol a method's library exports: a function of type [`Entry`].
 pub const ENTRY_SYMBOL: &str = "harness_method_entry";

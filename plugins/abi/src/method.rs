@@ -33,26 +33,27 @@ pub struct MethodTable {
     /// [`ABI_MINOR`] the library was compiled against.
     pub abi_minor: u32,
 
-    /// Since 0.1. Writes the method's description to `description`, as one JSON object:
+    /// Since 1.0. Writes the method's description to `description`, as one JSON object:
     ///
     /// ```json
     /// {"id": "npo", "version": "0.1.0", "summary": "…", "needs": ["retain", "reference"],
     ///  "options": [{"name": "beta", "type": "number", "default": 0.1, "doc": "…"}]}
     /// ```
     ///
-    /// `id` matches the library's file name and is made of `a-z 0-9 _`. `needs` lists what the host must have ready, of `retain` (a retain
-    /// batch in every step) and `reference` (the frozen original's log-probabilities); a host refuses a need that it does not know.
+    /// `id` matches the library's file name and is made of `a-z 0-9 _`. `needs` lists what the host must have ready: the roles `retain`,
+    /// `alternate`, `normal` and `mismatch` (a batch in every step), `reference` (the frozen original) and `every_position` (other
+    /// positions than those that predict answers); a host refuses a need that it does not know.
     /// `type` is `number`, `integer`, `boolean` or `string`. Any thread; on failure the reason goes to `error`.
     pub describe: Option<unsafe extern "C" fn(description: TextSink, error: TextSink) -> Status>,
 
-    /// Since 0.1. Makes an instance from `options`, a JSON object of option names and values; absent names mean the default. On
+    /// Since 1.0. Makes an instance from `options`, a JSON object of option names and values; absent names mean the default. On
     /// [`Status::OK`] writes a non-null pointer to `*instance`: the library owns what it points to, the host owns the right to use it until it calls `destroy` exactly
     /// once. From then on the instance is used from the thread that made it.
     pub create: Option<
         unsafe extern "C" fn(options: Text, instance: *mut *mut c_void, error: TextSink) -> Status,
     >,
 
-    /// Since 0.1. Computes one training step's loss and writes the handle of a differentiable scalar to `*loss`; the host then owns that
+    /// Since 1.0. Computes one training step's loss and writes the handle of a differentiable scalar to `*loss`; the host then owns that
     /// handle. `host`, all it points to, and all handles of the step are the host's and valid only until this call returns. The method
     /// may release handles early, and need not release any.
     pub loss: Option<
@@ -64,7 +65,7 @@ pub struct MethodTable {
         ) -> Status,
     >,
 
-    /// Since 0.1. Frees the instance, which is not used after that. Cannot fail.
+    /// Since 1.0. Frees the instance, which is not used after that. Cannot fail.
     pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
 }
 

@@ -5,8 +5,8 @@
 use std::mem::{offset_of, size_of};
 
 use harness_abi::{
-    HEADER_SIZE, Handle, HostTable, Level, MethodTable, Model, Operation, Role, Status, Text,
-    TextSink,
+    Distribution, HEADER_SIZE, Handle, HiddenStates, HostTable, Level, Measure, MethodTable, Model,
+    Operation, Positions, Progress, Role, Status, Text, TextSink,
 };
 
 macro_rules! offsets {
@@ -22,11 +22,17 @@ fn tables_start_with_the_header_and_continue_in_words() {
     );
     assert_eq!(size_of::<MethodTable>(), 48);
     assert_eq!(
-        offsets!(HostTable: struct_size, abi_major, abi_minor, context, token_logprobs, answer_tokens, sequence_sum,
-            apply, constant, log_scalar, log_message, check, release),
-        [0, 8, 12, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88]
+        offsets!(HostTable: struct_size, abi_major, abi_minor, context, token_logprobs, position_counts, sequence_sum,
+            apply, constant, log_scalar, log_message, check, release, measure, read, random, progress, extension),
+        [
+            0, 8, 12, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128
+        ]
     );
-    assert_eq!(size_of::<HostTable>(), 96);
+    assert_eq!(size_of::<HostTable>(), 136);
+    assert_eq!(
+        offsets!(HiddenStates: struct_size, width, squared_distance),
+        [0, 8, 16]
+    );
 }
 
 #[test]
@@ -52,8 +58,45 @@ fn codes_stay() {
         assert_eq!(Operation::from_code(code), Some(operation));
     }
     assert_eq!(Operation::from_code(names.len() as u32), None);
-    assert_eq!([Role::Forget.code(), Role::Retain.code()], [0, 1]);
-    assert_eq!([Model::Policy.code(), Model::Reference.code()], [0, 1]);
+    assert_eq!(
+        Role::ALL,
+        [
+            Role::Forget,
+            Role::Retain,
+            Role::Alternate,
+            Role::Normal,
+            Role::Mismatch
+        ]
+    );
+    assert_eq!(Model::ALL, [Model::Policy, Model::Reference]);
+    assert_eq!(
+        Positions::ALL,
+        [Positions::Answer, Positions::AnswerInputs, Positions::Every]
+    );
+    assert_eq!(
+        Measure::ALL,
+        [
+            Measure::Divergence,
+            Measure::CrossEntropy,
+            Measure::LogitSpread
+        ]
+    );
+    assert_eq!(
+        Distribution::ALL,
+        [Distribution::Uniform, Distribution::Normal]
+    );
+    assert_eq!(
+        Progress::ALL,
+        [Progress::Step, Progress::Steps, Progress::Epoch]
+    );
+    assert!(Role::ALL.iter().map(|role| role.code()).eq(0..5));
+    assert!(
+        Positions::ALL
+            .iter()
+            .map(|positions| positions.code())
+            .eq(0..3)
+    );
+    assert!(Measure::ALL.iter().map(|measure| measure.code()).eq(0..3));
     assert_eq!([Level::Info.code(), Level::Warning.code()], [0, 1]);
     assert_eq!([Status::OK.0, Status::ERROR.0, Status::PANIC.0], [0, 1, 2]);
 }

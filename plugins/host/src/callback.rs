@@ -2,18 +2,22 @@
 //! null pointers and unknown codes come back as errors, and a panic of the harness's own code waits until the method has returned.
 #![allow(unsafe_code, reason = "implements the C side of the contract")]
 
+mod optional;
+
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 
 use harness_abi::{
-    ABI_MAJOR, ABI_MINOR, Handle, HostTable, Level, Model, Operation, Role, Status, Text, TextSink,
+    ABI_MAJOR, ABI_MINOR, Handle, HostTable, Level, Model, Operation, Positions, Role, Status,
+    Text, TextSink,
 };
 
 use candle_core::Tensor;
 
-use crate::step::{Fault, Find, Step};
+use crate::fault::{Fault, Find};
+use crate::step::Step;
 use crate::text::{self, read_slice};
 
 /// Most inputs and numbers of an operation; more are taken for garbage.
@@ -56,7 +60,7 @@ fn table(step: &Step<'_>) -> HostTable {
         abi_minor: ABI_MINOR,
         context: std::ptr::without_provenance_mut(step.generation() as usize),
         token_logprobs: Some(token_logprobs),
-        answer_tokens: Some(answer_tokens),
+        position_counts: Some(position_counts),
         sequence_sum: Some(sequence_sum),
         apply: Some(apply),
         constant: Some(constant),
@@ -64,6 +68,11 @@ fn table(step: &Step<'_>) -> HostTable {
         log_message: Some(log_message),
         check: Some(check),
         release: Some(release),
+        measure: Some(optional::measure),
+        read: Some(optional::read),
+        random: Some(optional::random),
+        progress: Some(optional::progress),
+        extension: Some(optional::extension),
     }
 }
 
@@ -92,6 +101,10 @@ fn role(operation: &str, code: u32) -> Result<Role, Fault> {
     Role::from_code(code).ok_or_else(|| unknown(operation, "role", code))
 }
 
+fn positions_of(operation: &str, code: u32) -> Result<Positions, Fault> {
+    Positions::from_code(code).ok_or_else(|| unknown(operation, "positions", code))
+}
+
 fn unknown(operation: &str, what: &str, code: u32) -> Fault {
     let cause =
         format!("{what} code {code} is unknown to this harness (ABI {ABI_MAJOR}.{ABI_MINOR})");
@@ -106,15 +119,30 @@ unsafe extern "C" fn token_logprobs(context: *mut c_void, model: u32, role_code:
     })
 }
 
-unsafe extern "C" fn answer_tokens(context: *mut c_void, role_code: u32) -> Handle {
+unsafe extern "C" fn position_counts(
+    context: *mut c_void,
+    role_code: u32,
+    positions: u32,
+) -> Handle {
+    const NAME: &str = "position_counts";
     issue(context, |step| {
-        step.answer_tokens(role("answer_tokens", role_code)?)
+        step.position_counts(role(NAME, role_code)?, positions_of(NAME, positions)?)
     })
 }
 
-unsafe extern "C" fn sequence_sum(context: *mut c_void, role_code: u32, values: Handle) -> Handle {
+unsafe extern "C" fn sequence_sum(
+    context: *mut c_void,
+    role_code: u32,
+    positions: u32,
+    values: Handle,
+) -> Handle {
+    const NAME: &str = "sequence_sum";
     issue(context, |step| {
-        step.sequence_sum(role("sequence_sum", role_code)?, values)
+        step.sequence_sum(
+            role(NAME, role_code)?,
+            positions_of(NAME, positions)?,
+            values,
+        )
     })
 }
 
@@ -159,15 +187,19 @@ unsafe extern "C" fn constant(
             unsafe { read_slice(values, values_length, MAX_VALUES) }.ok_or_else(garbage)?;
         // SAFETY: likewise.
         let dimensions = unsafe { read_slice(dimensions, rank, MAX_RANK) }.ok_or_else(garbage)?;
-        let count = dimensions
-            .iter()
-            .try_fold(1, |count: usize, &size| count.checked_mul(size));
-        if count != Some(values.len()) {
+        if count_of(dimensions) != Some(values.len()) {
             let cause = format!("shape {dimensions:?} does not fit {} values", values.len());
             return Err(Fault::new("constant", cause));
         }
         step.constant(values, dimensions)
     })
+}
+
+/// Number of values of a shape, if it can be written down.
+fn count_of(dimensions: &[usize]) -> Option<usize> {
+    dimensions
+        .iter()
+        .try_fold(1, |count: usize, &size| count.checked_mul(size))
 }
 
 unsafe extern "C" fn log_scalar(context: *mut c_void, name: Text, value: Handle) -> Status {

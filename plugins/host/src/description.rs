@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use harness_abi::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -28,8 +29,41 @@ pub struct MethodDescription {
 pub enum Need {
     /// A retain batch in every step.
     Retain,
-    /// The frozen original's log-probabilities.
+    /// The forget prompts with other answers in every step.
+    Alternate,
+    /// A batch of general prompts and answers in every step.
+    Normal,
+    /// The forget prompts with answers that do not belong to them in every step.
+    Mismatch,
+    /// The frozen original.
     Reference,
+    /// Other positions than those that predict answer tokens.
+    EveryPosition,
+}
+
+impl Need {
+    /// What must be declared for batches of a role; nothing for `forget`.
+    pub const fn of_role(role: Role) -> Option<Self> {
+        match role {
+            Role::Forget => None,
+            Role::Retain => Some(Self::Retain),
+            Role::Alternate => Some(Self::Alternate),
+            Role::Normal => Some(Self::Normal),
+            Role::Mismatch => Some(Self::Mismatch),
+        }
+    }
+
+    /// The name in descriptions.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Retain => "retain",
+            Self::Alternate => "alternate",
+            Self::Normal => "normal",
+            Self::Mismatch => "mismatch",
+            Self::Reference => "reference",
+            Self::EveryPosition => "every_position",
+        }
+    }
 }
 
 /// One option.
@@ -126,6 +160,14 @@ impl MethodDescription {
     /// Whether the method declared `need`.
     pub fn needs(&self, need: Need) -> bool {
         self.needs.contains(&need)
+    }
+
+    /// The default of a whole-number option; 1 where there is no such option.
+    pub fn default_count(&self, name: &str) -> u64 {
+        let option = self.options.iter().find(|option| option.name == name);
+        option
+            .and_then(|option| option.default.as_u64())
+            .unwrap_or(1)
     }
 
     /// Turns `name=value` settings into options for [`LoadedMethod::create`](crate::LoadedMethod::create), by the described types. The last setting of a name counts.

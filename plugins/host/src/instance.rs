@@ -8,8 +8,9 @@ use std::ptr::NonNull;
 use candle_core::Tensor;
 use harness_abi::{Handle, Level};
 
+use crate::fault::Find;
 use crate::library::{Functions, answer};
-use crate::step::{Find, Step};
+use crate::step::Step;
 use crate::{HostError, MethodDescription, StepSource, callback, text};
 
 /// An instance of a method with its options; it may keep state from step to step. Stays on the thread that made it.

@@ -1,73 +1,18 @@
 //! One step's tensors behind generation-tagged handles. It refuses every handle that it did not issue in this step, and batches that a method did not declare.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use candle_core::{DType, Device, Tensor};
-use harness_abi::{Handle, Level, Model, Operation, Role};
+use candle_core::{DType, Tensor};
+use harness_abi::{Distribution, Handle, Level, Measure, Model, Operation, Positions, Role};
 
 use crate::error::plain;
-use crate::{HostError, MethodDescription, Need, compute};
-
-/// What the training loop provides for one step.
-///
-/// The same role must give the same sequences in the same order under both models.
-pub trait StepSource {
-    /// Log-probabilities (nats) of the answer tokens under the model being trained, differentiable: f32, shape `[answer tokens of the batch]`, sequences
-    /// end to end. Called at most once a step and role.
-    fn token_logprobs(&self, role: Role) -> candle_core::Result<Tensor>;
-
-    /// The same under the frozen original: constants. Called only for methods that declared [`Need::Reference`].
-    fn reference_token_logprobs(&self, role: Role) -> candle_core::Result<Tensor>;
-
-    /// Number of answer tokens of each sequence, all at least 1. `Retain` is asked for only by methods that declared [`Need::Retain`].
-    fn answer_lengths(&self, role: Role) -> &[usize];
-}
-
-/// Why an operation failed: poison that spreads to everything computed from its result.
-#[derive(Clone, Debug)]
-pub(crate) struct Fault {
-    operation: String,
-    cause: String,
-}
-
-impl Fault {
-    pub(crate) fn new(operation: impl Into<String>, cause: impl Into<String>) -> Self {
-        Self {
-            operation: operation.into(),
-            cause: cause.into(),
-        }
-    }
-
-    pub(crate) fn report(self, plugin: String) -> HostError {
-        HostError::Poisoned {
-            plugin,
-            operation: self.operation,
-            cause: self.cause,
-        }
-    }
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "operation `{}` failed: {}",
-            self.operation, self.cause
-        )
-    }
-}
-
-type Computed = Result<Tensor, Fault>;
-
-/// What a handle leads to.
-pub(crate) enum Find {
-    Tensor(Tensor),
-    Poisoned(Fault),
-    Stale,
-}
+use crate::fault::{Computed, Fault, Find};
+use crate::source::{MeasureRequest, StepSource};
+use crate::{HostError, MethodDescription, Need, compute, random};
 
 /// A step in progress.
 pub(crate) struct Step<'a> {
@@ -89,6 +34,9 @@ struct State {
     /// By the low half of a handle, less one; `None` once released.
     slots: Vec<Option<Computed>>,
     batches: BTreeMap<(Model, Role), Computed>,
+    /// Whether the source has measured the policy, and whether with gradients.
+    saw_policy: bool,
+    saw_gradient: bool,
     source_failure: Option<HostError>,
     log: StepLog,
     log_fault: Option<Fault>,
@@ -157,7 +105,7 @@ impl<'a> Step<'a> {
     }
 
     pub(crate) fn token_logprobs(&self, model: Model, role: Role) -> Computed {
-        self.permit(model, role)?;
+        self.permit("token_logprobs", model, role)?;
         if let Some(batch) = self.state.borrow().batches.get(&(model, role)) {
             return batch.clone();
         }
@@ -173,20 +121,93 @@ impl<'a> Step<'a> {
         batch
     }
 
-    pub(crate) fn answer_tokens(&self, role: Role) -> Computed {
-        let lengths: Vec<f32> = self
-            .lengths(role)?
-            .iter()
-            .map(|&tokens| tokens as f32)
-            .collect();
-        let tensor = Tensor::new(lengths, &self.device()?);
-        tensor.map_err(|error| Fault::new("answer_tokens", plain(&error)))
+    pub(crate) fn position_counts(&self, role: Role, positions: Positions) -> Computed {
+        let counts = self.lengths("position_counts", role, positions)?;
+        let counts: Vec<f32> = counts.iter().map(|&count| count as f32).collect();
+        let tensor = Tensor::new(counts, &self.source.device());
+        tensor.map_err(|error| Fault::new("position_counts", plain(&error)))
     }
 
-    pub(crate) fn sequence_sum(&self, role: Role, values: Handle) -> Computed {
+    pub(crate) fn sequence_sum(
+        &self,
+        role: Role,
+        positions: Positions,
+        values: Handle,
+    ) -> Computed {
         let values = self.input("sequence_sum", values)?;
-        compute::sequence_sum(&values, self.lengths(role)?)
-            .map_err(|cause| Fault::new("sequence_sum", cause))
+        let lengths = self.lengths("sequence_sum", role, positions)?;
+        compute::sequence_sum(&values, &lengths).map_err(|cause| Fault::new("sequence_sum", cause))
+    }
+
+    pub(crate) fn measure(&self, request: &MeasureRequest) -> Computed {
+        const NAME: &str = "measure";
+        let lengths = self.lengths(NAME, request.role, request.positions)?;
+        if request.measure != Measure::LogitSpread {
+            self.permit(NAME, request.teacher, request.role)?;
+            if request.shift.is_nan() {
+                return Err(Fault::new(NAME, "its shift is NaN"));
+            }
+        }
+        let values = self.source.measure(request);
+        self.provided(NAME, request.role, values, lengths.iter().sum())
+    }
+
+    pub(crate) fn squared_distance(
+        &self,
+        role: Role,
+        positions: Positions,
+        layer: u32,
+        target: Handle,
+    ) -> Computed {
+        const NAME: &str = "squared_distance";
+        let lengths = self.lengths(NAME, role, positions)?;
+        let target = if target == Handle::NONE {
+            self.permit(NAME, Model::Reference, role)?;
+            None
+        } else {
+            Some(self.input(NAME, target)?)
+        };
+        let width = self.source.hidden_width();
+        if let Some(target) = target.as_ref().filter(|target| target.dims() != [width]) {
+            let cause = format!(
+                "shape {:?} does not fit hidden states of {width}",
+                target.dims()
+            );
+            return Err(Fault::new(NAME, cause));
+        }
+        let layer = layer as usize;
+        let values = self
+            .source
+            .hidden_squared_distance(role, positions, layer, target.as_ref())
+            .map_err(|error| Fault::new(NAME, plain(&error)))?;
+        self.provided(NAME, role, Ok(values), lengths.iter().sum())
+    }
+
+    pub(crate) fn source(&self) -> &dyn StepSource {
+        self.source
+    }
+
+    pub(crate) fn random(
+        &self,
+        stream: u64,
+        distribution: Distribution,
+        dimensions: &[usize],
+    ) -> Computed {
+        let recorded = self.source.recorded_random();
+        if let Some(recorded) = recorded.filter(|recorded| recorded.dims() == dimensions) {
+            return Ok(recorded.clone());
+        }
+        let count = dimensions.iter().product();
+        let values = random::values(self.source.seed(), stream, distribution, count);
+        let tensor = Tensor::from_vec(values, dimensions, &self.source.device());
+        tensor.map_err(|error| Fault::new("random", plain(&error)))
+    }
+
+    /// The values of a tensor, row-major.
+    pub(crate) fn values(&self, handle: Handle) -> Result<Vec<f32>, Fault> {
+        let tensor = self.input("read", handle)?;
+        let values = tensor.flatten_all().and_then(|flat| flat.to_vec1());
+        values.map_err(|error| Fault::new("read", plain(&error)))
     }
 
     pub(crate) fn apply(
@@ -203,7 +224,7 @@ impl<'a> Step<'a> {
 
     pub(crate) fn constant(&self, values: &[f64], dimensions: &[usize]) -> Computed {
         let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
-        let tensor = Tensor::from_vec(values, dimensions, &self.device()?);
+        let tensor = Tensor::from_vec(values, dimensions, &self.source.device());
         tensor.map_err(|error| Fault::new("constant", plain(&error)))
     }
 
@@ -239,12 +260,12 @@ impl<'a> Step<'a> {
     /// Whether a loss could have a gradient: false when the caller only evaluates.
     pub(crate) fn is_differentiable(&self) -> bool {
         let state = self.state.borrow();
-        let mut policy = state
-            .batches
-            .iter()
-            .filter(|((model, _), _)| *model == Model::Policy);
-        state.batches.is_empty()
-            || policy.any(|(_, batch)| batch.as_ref().is_ok_and(Tensor::track_op))
+        let policy = |((model, _), batch): (&(Model, Role), &Computed)| {
+            (*model == Model::Policy).then(|| batch.as_ref().is_ok_and(Tensor::track_op))
+        };
+        let mut batches = state.batches.iter().filter_map(policy);
+        let saw_any = state.saw_policy || !state.batches.is_empty();
+        !saw_any || state.saw_gradient || batches.any(|differentiable| differentiable)
     }
 
     /// The harness's own failure, if there was one.
@@ -272,15 +293,23 @@ impl<'a> Step<'a> {
     }
 
     /// Refuses what the method did not declare: it might not be there, and its cost was not announced.
-    fn permit(&self, model: Model, role: Role) -> Result<(), Fault> {
-        let undeclared = |need, name| {
-            let cause = format!("the method does not declare that it needs `{name}`");
-            (!self.method.needs(need)).then(|| Fault::new("token_logprobs", cause))
-        };
-        let retain = (role == Role::Retain).then(|| undeclared(Need::Retain, "retain"));
-        let reference =
-            (model == Model::Reference).then(|| undeclared(Need::Reference, "reference"));
-        retain.flatten().or(reference.flatten()).map_or(Ok(()), Err)
+    fn permit(&self, operation: &str, model: Model, role: Role) -> Result<(), Fault> {
+        let reference = (model == Model::Reference).then_some(Need::Reference);
+        [Need::of_role(role), reference]
+            .into_iter()
+            .flatten()
+            .try_for_each(|need| self.require(operation, need))
+    }
+
+    fn require(&self, operation: &str, need: Need) -> Result<(), Fault> {
+        if self.method.needs(need) {
+            return Ok(());
+        }
+        let cause = format!(
+            "the method does not declare that it needs `{}`",
+            need.name()
+        );
+        Err(Fault::new(operation, cause))
     }
 
     fn fetch(&self, model: Model, role: Role) -> Result<Tensor, String> {
@@ -304,21 +333,55 @@ impl<'a> Step<'a> {
         })
     }
 
-    fn lengths(&self, role: Role) -> Result<&'a [usize], Fault> {
-        self.permit(Model::Policy, role)?;
+    /// What the source gave for a policy's batch, if it has the expected number of values.
+    fn provided(
+        &self,
+        operation: &str,
+        role: Role,
+        values: candle_core::Result<Tensor>,
+        expected: usize,
+    ) -> Computed {
+        let values = values.and_then(|values| values.to_dtype(DType::F32));
+        let values = values.map_err(|error| plain(&error)).and_then(|values| {
+            let shape = values.dims();
+            let fits = shape == [expected];
+            let cause = format!("{operation} has shape {shape:?}, expected [{expected}]");
+            if fits { Ok(values) } else { Err(cause) }
+        });
+        let mut state = self.state.borrow_mut();
+        state.saw_policy = true;
+        state.saw_gradient |= values.as_ref().is_ok_and(Tensor::track_op);
+        drop(state);
+        values.map_err(|cause| {
+            let fault = Fault::new(operation, &cause);
+            self.fail_source(role, cause);
+            fault
+        })
+    }
+
+    fn lengths(
+        &self,
+        operation: &str,
+        role: Role,
+        positions: Positions,
+    ) -> Result<Cow<'a, [usize]>, Fault> {
+        self.permit(operation, Model::Policy, role)?;
+        if positions != Positions::Answer {
+            self.require(operation, Need::EveryPosition)?;
+            let lengths = self.source.position_counts(role, positions);
+            return lengths.map(Cow::Owned).map_err(|error| {
+                let cause = plain(&error);
+                self.fail_source(role, cause.clone());
+                Fault::new(operation, cause)
+            });
+        }
         let lengths = self.source.answer_lengths(role);
         if lengths.is_empty() || lengths.contains(&0) {
             let cause = format!("answer lengths are {lengths:?}, expected at least 1 each");
             self.fail_source(role, cause.clone());
-            return Err(Fault::new("answer_tokens", cause));
+            return Err(Fault::new(operation, cause));
         }
-        Ok(lengths)
-    }
-
-    /// Where the step's tensors live: with the forget batch.
-    fn device(&self) -> Result<Device, Fault> {
-        let forget = self.token_logprobs(Model::Policy, Role::Forget)?;
-        Ok(forget.device().clone())
+        Ok(Cow::Borrowed(lengths))
     }
 
     fn fail_source(&self, role: Role, cause: String) {

@@ -1,19 +1,43 @@
 //! The seam between a method's tensors and what computes them: the harness across the C boundary, or the test rig.
 //! It refuses to fail: a failure is a poisoned handle, so that a loss reads like its formula.
 
-use harness_abi::{Handle, Level, Model, Operation, Role};
+use harness_abi::{
+    Distribution, Handle, Level, Measure, Model, Operation, Positions, Progress, Role,
+};
 
 use crate::Result;
 
 /// One step's tensors. The functions mirror [`harness_abi::HostTable`], which says what each does.
 pub(crate) trait Engine {
     fn token_logprobs(&self, model: Model, role: Role) -> Handle;
-    fn answer_tokens(&self, role: Role) -> Handle;
-    fn sequence_sum(&self, role: Role, values: Handle) -> Handle;
+    fn position_counts(&self, role: Role, positions: Positions) -> Handle;
+    fn sequence_sum(&self, role: Role, positions: Positions, values: Handle) -> Handle;
     fn apply(&self, operation: Operation, inputs: &[Handle], scalars: &[f64]) -> Handle;
     fn constant(&self, values: &[f64], dimensions: &[usize]) -> Handle;
     fn log_scalar(&self, name: &str, value: Handle);
     fn log_message(&self, level: Level, text: &str);
     fn check(&self, handle: Handle) -> Result<()>;
     fn release(&self, handle: Handle);
+    fn measure(&self, question: &Question) -> Handle;
+    fn read(&self, handle: Handle) -> Result<Vec<f64>>;
+    fn random(&self, stream: u64, distribution: Distribution, dimensions: &[usize]) -> Handle;
+    fn progress(&self, quantity: Progress) -> f64;
+    fn hidden_width(&self) -> Option<usize>;
+    fn squared_distance(
+        &self,
+        role: Role,
+        positions: Positions,
+        layer: u32,
+        target: Handle,
+    ) -> Handle;
+}
+
+/// What is asked about distributions over the vocabulary.
+pub(crate) struct Question {
+    pub(crate) measure: Measure,
+    pub(crate) role: Role,
+    pub(crate) positions: Positions,
+    pub(crate) teacher: Model,
+    pub(crate) shift: f64,
+    pub(crate) stand_in: u32,
 }

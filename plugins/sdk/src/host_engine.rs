@@ -5,12 +5,18 @@
 use std::cell::Cell;
 
 use harness_abi::{
-    ABI_MAJOR, ABI_MINOR, Handle, HostTable, Level, Model, Operation, Role, Status, Text, TextSink,
+    ABI_MAJOR, ABI_MINOR, Distribution, HIDDEN_STATES, Handle, HiddenStates, HostTable, Level,
+    Model, Operation, Positions, Progress, Role, Status, Text, TextSink,
 };
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Question};
 use crate::export::append_text;
 use crate::{Error, Result};
+
+/// Room for this many values is tried first when a tensor is read, then 64 times as many until they fit.
+const READ_AT_FIRST: usize = 64;
+/// No host makes larger tensors of what it lets methods read.
+const READ_AT_MOST: usize = 1 << 24;
 
 /// The host of the step in progress.
 pub(crate) struct HostEngine {
@@ -45,7 +51,8 @@ impl HostEngine {
         // before anything behind them.
         let (size, major, minor) =
             unsafe { ((*host).struct_size, (*host).abi_major, (*host).abi_minor) };
-        if major != ABI_MAJOR || minor < ABI_MINOR || size < size_of::<HostTable>() {
+        let is_older = minor.checked_sub(ABI_MINOR).is_none();
+        if major != ABI_MAJOR || is_older || size < size_of::<HostTable>() {
             return Err(Error::new(format!(
                 "the host speaks ABI {major}.{minor} (table of {size} bytes), this method was built for {ABI_MAJOR}.{ABI_MINOR}"
             )));
@@ -55,6 +62,19 @@ impl HostEngine {
             table: unsafe { *host },
             step_in_progress: Cell::new(true),
         })
+    }
+
+    /// The host's extension for hidden states, while the step lasts.
+    fn hidden_states(&self) -> Option<HiddenStates> {
+        let table = call!(self.extension(Text::lend(HIDDEN_STATES)), else std::ptr::null());
+        let table = table.cast::<HiddenStates>();
+        if table.is_null() || !table.is_aligned() {
+            return None;
+        }
+        // SAFETY: the extension's table begins with its size and is valid during the step.
+        let size = unsafe { (*table).struct_size };
+        // SAFETY: it is at least as large as the one this crate knows.
+        (size >= size_of::<HiddenStates>()).then(|| unsafe { *table })
     }
 
     /// Ends the step: tensors that the method kept no longer reach the host.
@@ -68,12 +88,12 @@ impl Engine for HostEngine {
         call!(self.token_logprobs(model.code(), role.code()), else Handle::NONE)
     }
 
-    fn answer_tokens(&self, role: Role) -> Handle {
-        call!(self.answer_tokens(role.code()), else Handle::NONE)
+    fn position_counts(&self, role: Role, positions: Positions) -> Handle {
+        call!(self.position_counts(role.code(), positions.code()), else Handle::NONE)
     }
 
-    fn sequence_sum(&self, role: Role, values: Handle) -> Handle {
-        call!(self.sequence_sum(role.code(), values), else Handle::NONE)
+    fn sequence_sum(&self, role: Role, positions: Positions, values: Handle) -> Handle {
+        call!(self.sequence_sum(role.code(), positions.code(), values), else Handle::NONE)
     }
 
     fn apply(&self, operation: Operation, inputs: &[Handle], scalars: &[f64]) -> Handle {
@@ -110,5 +130,65 @@ impl Engine for HostEngine {
 
     fn release(&self, handle: Handle) {
         call!(self.release(handle), else Status::ERROR);
+    }
+
+    fn measure(&self, asked: &Question) -> Handle {
+        let codes = (
+            asked.measure.code(),
+            asked.role.code(),
+            asked.positions.code(),
+        );
+        call!(self.measure(codes.0, codes.1, codes.2, asked.teacher.code(), asked.shift, asked.stand_in),
+            else Handle::NONE)
+    }
+
+    fn read(&self, handle: Handle) -> Result<Vec<f64>> {
+        self.check(handle)?;
+        let (mut capacity, mut length) = (READ_AT_FIRST, 0);
+        loop {
+            let mut values = vec![0.0; capacity];
+            if call!(self.read(handle, values.as_mut_ptr(), capacity, &raw mut length), else Status::PANIC)
+                == Status::OK
+            {
+                values.truncate(length);
+                return Ok(values);
+            }
+            if capacity >= READ_AT_MOST {
+                return Err(Error::new("the tensor's values cannot be read"));
+            }
+            capacity *= 64;
+        }
+    }
+
+    fn random(&self, stream: u64, distribution: Distribution, dimensions: &[usize]) -> Handle {
+        let (dimension, rank) = (dimensions.as_ptr(), dimensions.len());
+        call!(self.random(stream, distribution.code(), dimension, rank), else Handle::NONE)
+    }
+
+    fn progress(&self, quantity: Progress) -> f64 {
+        call!(self.progress(quantity.code()), else f64::NAN)
+    }
+
+    fn hidden_width(&self) -> Option<usize> {
+        // SAFETY: the table's function takes its context, during the step.
+        let width = unsafe { self.hidden_states()?.width?(self.table.context) };
+        (width > 0).then_some(width)
+    }
+
+    fn squared_distance(
+        &self,
+        role: Role,
+        positions: Positions,
+        layer: u32,
+        target: Handle,
+    ) -> Handle {
+        let function = self
+            .hidden_states()
+            .and_then(|table| table.squared_distance);
+        let (context, role, positions) = (self.table.context, role.code(), positions.code());
+        // SAFETY: the table's function takes its context, during the step.
+        function.map_or(Handle::NONE, |function| unsafe {
+            function(context, role, positions, layer, target)
+        })
     }
 }

@@ -44,18 +44,19 @@ mod tensor;
 
 pub use error::{Error, Result};
 pub use harness_abi as abi;
-pub use harness_abi::Role;
+pub use harness_abi::{Positions, Role};
 pub use method::{Method, Needs};
 pub use options::{OptionDescription, OptionValue, Options};
-pub use rig::{Outcome, TestRig};
-pub use step::Step;
+pub use rig::{LogitRow, Outcome, TestRig};
+pub use step::{Step, Teacher};
 pub use tensor::Tensor;
 
 /// Everything a method's file needs, in one `use`.
 pub mod prelude {
-    pub use crate::Role::{self, Forget, Retain};
+    pub use crate::Role::{self, Alternate, Forget, Mismatch, Normal, Retain};
     pub use crate::{
-        Error, Method, Needs, Options as _, Result, Step, Tensor, TestRig, export_method, options,
+        Error, LogitRow, Method, Needs, Options as _, Positions, Result, Step, Teacher, Tensor,
+        TestRig, export_method, options,
     };
 }
 

@@ -1,6 +1,6 @@
 //! What a method is. It refuses training loops: the harness owns the optimiser, the schedule and the data.
 
-use crate::{Options, Result, Step, Tensor};
+use crate::{Options, Result, Role, Step, Tensor};
 
 /// An unlearning method that is a loss: the harness minimises what [`Method::loss`] returns.
 ///
@@ -23,47 +23,61 @@ pub trait Method: Options {
 
 /// What a method needs besides the forget batch and the model being trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Needs {
-    retain: bool,
-    reference: bool,
-}
+pub struct Needs(u32);
+
+/// The names that the description carries, by bit.
+const NAMES: [&str; 6] = [
+    "retain",
+    "reference",
+    "alternate",
+    "normal",
+    "mismatch",
+    "every_position",
+];
 
 impl Needs {
     /// Nothing more.
-    pub const NONE: Self = Self {
-        retain: false,
-        reference: false,
-    };
+    pub const NONE: Self = Self(0);
     /// A retain batch in every step.
-    pub const RETAIN: Self = Self {
-        retain: true,
-        ..Self::NONE
-    };
-    /// The frozen original model's log-probabilities.
-    pub const REFERENCE: Self = Self {
-        reference: true,
-        ..Self::NONE
-    };
+    pub const RETAIN: Self = Self(1);
+    /// The frozen original.
+    pub const REFERENCE: Self = Self(1 << 1);
+    /// The forget prompts with other answers, in every step.
+    pub const ALTERNATE: Self = Self(1 << 2);
+    /// General prompts with their answers, in every step.
+    pub const NORMAL: Self = Self(1 << 3);
+    /// The forget prompts with answers to other prompts, in every step: as many as the option `mismatched_answers` says, else one.
+    pub const MISMATCH: Self = Self(1 << 4);
+    /// Other positions than those that predict answer tokens.
+    pub const EVERY_POSITION: Self = Self(1 << 5);
 
     /// Both these and `other`.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
-        Self {
-            retain: self.retain || other.retain,
-            reference: self.reference || other.reference,
-        }
+        Self(self.0 | other.0)
     }
 
     /// Whether everything that `other` asks for is among these.
     pub(crate) const fn cover(self, other: Self) -> bool {
-        (self.retain || !other.retain) && (self.reference || !other.reference)
+        self.0 & other.0 == other.0
+    }
+
+    /// What must be declared for batches of a role.
+    pub(crate) const fn of_role(role: Role) -> Self {
+        match role {
+            Role::Forget => Self::NONE,
+            Role::Retain => Self::RETAIN,
+            Role::Alternate => Self::ALTERNATE,
+            Role::Normal => Self::NORMAL,
+            Role::Mismatch => Self::MISMATCH,
+        }
     }
 
     /// The names that the description carries.
     pub(crate) fn names(self) -> Vec<&'static str> {
-        [(self.retain, "retain"), (self.reference, "reference")]
-            .into_iter()
-            .filter_map(|(needed, name)| needed.then_some(name))
+        let named = NAMES.into_iter().enumerate();
+        named
+            .filter_map(|(bit, name)| (self.0 & (1 << bit) != 0).then_some(name))
             .collect()
     }
 }

@@ -70,7 +70,8 @@ pub(crate) fn one_line(doc: &str) -> String {
 
 /// Declares a method's options: a struct whose documentation is the method's summary and whose fields are `name: type = default`, each documented.
 ///
-/// Types are `f64`, `i64`, `u64`, `bool` and `String`. The struct gets `Default`, a parser that refuses unknown names, and the
+/// What a method keeps from step to step goes behind them in a `state` block: cells with the values that they start with, which are no
+/// options. Types are `f64`, `i64`, `u64`, `bool` and `String`. The struct gets `Default`, a parser that refuses unknown names, and the
 /// description that `harness methods list` prints.
 ///
 /// ```
@@ -90,17 +91,21 @@ macro_rules! options {
         $visibility:vis struct $name:ident {
             $( $(#[doc = $doc:literal])+ $option:ident: $type:ty = $default:expr ),* $(,)?
         }
+        $(state {
+            $( $(#[doc = $state_doc:literal])+ $state:ident: $state_type:ty = $start:expr ),* $(,)?
+        })?
     ) => {
         $(#[doc = $summary])+
         #[derive(Clone, Debug, $crate::private::serde::Deserialize)]
         #[serde(crate = "harness_sdk::private::serde", deny_unknown_fields, default)]
         $visibility struct $name {
             $( $(#[doc = $doc])+ $option: $type, )*
+            $($( $(#[doc = $state_doc])+ #[serde(skip)] $state: $state_type, )*)?
         }
 
         impl ::core::default::Default for $name {
             fn default() -> Self {
-                Self { $( $option: $default, )* }
+                Self { $( $option: $default, )* $($( $state: $start, )*)? }
             }
         }
 

@@ -1,5 +1,6 @@
 //! Runs a method on log-probabilities written down in a test: no library, no model, no harness. It refuses to be fast.
 
+mod batch;
 mod dual;
 mod engine;
 
@@ -8,16 +9,20 @@ use std::rc::Rc;
 
 use harness_abi::{Model, Role};
 
-use crate::{Error, Method, Needs, Result, Step};
+use crate::{Method, Result, Step};
+use batch::Batch;
+pub use batch::LogitRow;
 use engine::RigEngine;
 
-/// The log-probabilities of a step's answer tokens, per sequence, by whose they are and in which role.
-type Batches = BTreeMap<(Model, Role), Vec<Vec<f64>>>;
+/// What a step's batches are made of, by whose it is and in which role.
+type Batches = BTreeMap<(Model, Role), Batch>;
 
-/// A step to run methods on, in 64-bit floats, with exact derivatives by every answer token's log-probability under the policy.
+/// A step to run methods on, in 64-bit floats, with exact derivatives by what was written down for the policy: every
+/// answer token's log-probability, or every logit.
 #[derive(Clone, Debug, Default)]
 pub struct TestRig {
     batches: Batches,
+    epoch: f64,
 }
 
 impl TestRig {
@@ -43,15 +48,40 @@ impl TestRig {
     /// Fails where the harness would: a refused option, a poisoned, non-scalar or non-finite loss, data that the method did not declare.
     pub fn run<M: Method>(&self, method: &M) -> Result<Outcome> {
         method.check()?;
-        let engine = Rc::new(RigEngine::new(self.batches.clone(), M::NEEDS));
+        let engine = Rc::new(RigEngine::new(self.batches.clone(), M::NEEDS, self.epoch));
         let tensor = method.loss(&Step::new(engine.clone()))?;
         tensor.check()?;
         engine.outcome(tensor.handle())
     }
 
+    /// Logits of a batch under the model being trained, for methods that look at whole distributions: a slice per sequence.
+    #[must_use]
+    pub fn policy_logits(self, role: Role, sequences: &[&[LogitRow]]) -> Self {
+        self.with_logits(Model::Policy, role, sequences)
+    }
+
+    /// The same under the frozen original.
+    #[must_use]
+    pub fn reference_logits(self, role: Role, sequences: &[&[LogitRow]]) -> Self {
+        self.with_logits(Model::Reference, role, sequences)
+    }
+
+    /// How often the forget set has been gone through; 0 unless it is said.
+    #[must_use]
+    pub fn epoch(self, epoch: f64) -> Self {
+        Self { epoch, ..self }
+    }
+
     fn with(mut self, model: Model, role: Role, sequences: &[&[f64]]) -> Self {
         let sequences = sequences.iter().map(|tokens| tokens.to_vec()).collect();
-        self.batches.insert((model, role), sequences);
+        self.batches
+            .insert((model, role), Batch::Logprobs(sequences));
+        self
+    }
+
+    fn with_logits(mut self, model: Model, role: Role, sequences: &[&[LogitRow]]) -> Self {
+        let sequences = sequences.iter().map(|rows| rows.to_vec()).collect();
+        self.batches.insert((model, role), Batch::Logits(sequences));
         self
     }
 }
@@ -67,7 +97,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Derivative of the loss by each answer token's log-probability under the policy, sequences end to end; empty for a role without batch.
+    /// Derivative of the loss by each number written down for the policy, answer tokens' log-probabilities or logits, sequences end to end;
+    /// empty for a role without batch.
     pub fn gradient(&self, role: Role) -> &[f64] {
         self.gradients.get(&role).map_or(&[], Vec::as_slice)
     }
@@ -77,39 +108,4 @@ impl Outcome {
         let entry = self.logged.iter().find(|(logged, _)| logged == name);
         entry.map(|&(_, value)| value)
     }
-}
-
-/// What a method must declare to be given these log-probabilities.
-fn required(model: Model, role: Role) -> Needs {
-    let needs = match model {
-        Model::Policy => Needs::NONE,
-        Model::Reference => Needs::REFERENCE,
-    };
-    match role {
-        Role::Forget => needs,
-        Role::Retain => needs.and(Needs::RETAIN),
-    }
-}
-
-/// The batch, if the rig holds it and the method declared it.
-fn batch(batches: &Batches, declared: Needs, model: Model, role: Role) -> Result<&Vec<Vec<f64>>> {
-    let name = format!(
-        "{} log-probabilities of the {} batch",
-        model.name(),
-        role.name()
-    );
-    if !declared.cover(required(model, role)) {
-        return Err(Error::new(format!("{name}: not declared in NEEDS")));
-    }
-    let sequences = batches
-        .get(&(model, role))
-        .ok_or_else(|| Error::new(format!("{name}: not given to the test rig")))?;
-    let policy = batches.get(&(Model::Policy, role)).unwrap_or(sequences);
-    let lengths = |batch: &Vec<Vec<f64>>| batch.iter().map(Vec::len).collect::<Vec<_>>();
-    if lengths(policy) != lengths(sequences) || lengths(sequences).contains(&0) {
-        return Err(Error::new(format!(
-            "{name}: sequences need at least one token, and as many under the reference as under the policy"
-        )));
-    }
-    Ok(sequences)
 }

@@ -1,11 +1,50 @@
-//! What a method sees of a training step. It refuses tokens and weights: log-probabilities of the answers are all that a loss needs.
+//! What a method sees of a training step. It refuses tokens and weights: what a loss needs is computed by the harness.
 
 use std::rc::Rc;
 
-use harness_abi::{Handle, Level, Model};
+use harness_abi::{Distribution, Handle, Level, Measure, Model, Positions, Progress};
 
-use crate::engine::Engine;
-use crate::{Role, Tensor};
+use crate::engine::{Engine, Question};
+use crate::{Error, Result, Role, Tensor};
+
+/// A distribution that the trained model is compared with, at each position.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Teacher {
+    model: Model,
+    shift: f64,
+    stand_in: u32,
+}
+
+impl Teacher {
+    /// The frozen original. Declare [`Needs::REFERENCE`](crate::Needs::REFERENCE).
+    pub const fn reference() -> Self {
+        Self {
+            model: Model::Reference,
+            shift: 0.0,
+            stand_in: 0,
+        }
+    }
+
+    /// The trained model as it is now, as a constant.
+    pub const fn policy() -> Self {
+        Self {
+            model: Model::Policy,
+            ..Self::reference()
+        }
+    }
+
+    /// The same with `shift` taken off the logit of the token that a position predicts; infinity removes the token.
+    #[must_use]
+    pub const fn against_label(self, shift: f64) -> Self {
+        Self { shift, ..self }
+    }
+
+    /// Where a position predicts no answer token, the token that many from the end of the vocabulary stands for it; 0: none does.
+    #[must_use]
+    pub const fn with_stand_in(self, stand_in: u32) -> Self {
+        Self { stand_in, ..self }
+    }
+}
 
 /// One training step. Tensors are 32-bit floats and belong to the step: one that is kept for later is useless then, and is reported.
 pub struct Step {
@@ -44,17 +83,101 @@ impl Step {
 
     /// Number of answer tokens of each sequence. Shape `[batch]`.
     pub fn answer_tokens(&self, role: Role) -> Tensor {
-        self.own(self.engine.answer_tokens(role))
+        self.position_counts(role, Positions::Answer)
+    }
+
+    /// How many of these positions each sequence has. Shape `[batch]`.
+    pub fn position_counts(&self, role: Role, positions: Positions) -> Tensor {
+        self.own(self.engine.position_counts(role, positions))
     }
 
     /// Sums a value per answer token over each sequence: shape `[answer tokens]` to `[batch]`.
     pub fn sum_per_sequence(&self, role: Role, values: &Tensor) -> Tensor {
-        self.own(self.engine.sequence_sum(role, values.handle()))
+        self.sum_over(role, Positions::Answer, values)
     }
 
     /// Averages a value per answer token over each sequence: shape `[answer tokens]` to `[batch]`.
     pub fn mean_per_sequence(&self, role: Role, values: &Tensor) -> Tensor {
         self.sum_per_sequence(role, values) / self.answer_tokens(role)
+    }
+
+    /// Sums a value per position over each sequence: shape `[positions]` to `[batch]`.
+    pub fn sum_over(&self, role: Role, positions: Positions, values: &Tensor) -> Tensor {
+        self.own(self.engine.sequence_sum(role, positions, values.handle()))
+    }
+
+    /// Kullback-Leibler divergence of the trained model from a teacher, Σ q (log q − log p) over the vocabulary, in nats: shape `[positions]`.
+    /// A teacher is a constant, also [`Teacher::policy`]. All positions but [`Positions::Answer`] need
+    /// [`Needs::EVERY_POSITION`](crate::Needs::EVERY_POSITION).
+    pub fn divergence(&self, role: Role, positions: Positions, teacher: Teacher) -> Tensor {
+        self.measure(Measure::Divergence, role, positions, teacher)
+    }
+
+    /// Cross-entropy to a teacher, −Σ q log p over the vocabulary, in nats: shape `[positions]`.
+    pub fn cross_entropy(&self, role: Role, positions: Positions, teacher: Teacher) -> Tensor {
+        self.measure(Measure::CrossEntropy, role, positions, teacher)
+    }
+
+    /// The largest logit less the mean logit: shape `[positions]`.
+    pub fn logit_spread(&self, role: Role, positions: Positions) -> Tensor {
+        self.measure(Measure::LogitSpread, role, positions, Teacher::policy())
+    }
+
+    fn measure(
+        &self,
+        measure: Measure,
+        role: Role,
+        positions: Positions,
+        teacher: Teacher,
+    ) -> Tensor {
+        self.own(self.engine.measure(&Question {
+            measure,
+            role,
+            positions,
+            teacher: teacher.model,
+            shift: teacher.shift,
+            stand_in: teacher.stand_in,
+        }))
+    }
+
+    /// Numbers in a hidden state, where the host shows hidden states.
+    pub fn hidden_width(&self) -> Result<usize> {
+        let width = self.engine.hidden_width();
+        width.ok_or_else(|| Error::new("this host shows no hidden states"))
+    }
+
+    /// Mean over the width of the squared difference between the output of layer `layer`, counted from 0, and `target`: a constant of
+    /// shape `[width]`, or without one the original's output of that layer. Shape `[positions]`.
+    pub fn hidden_distance(
+        &self,
+        role: Role,
+        positions: Positions,
+        layer: u32,
+        target: Option<&Tensor>,
+    ) -> Tensor {
+        let target = target.map_or(Handle::NONE, Tensor::handle);
+        self.own(self.engine.squared_distance(role, positions, layer, target))
+    }
+
+    /// Random constants of shape `[count]`, uniform in [0, 1). A stream gives the same numbers in every step of a run.
+    pub fn uniform(&self, stream: u64, count: usize) -> Tensor {
+        self.own(self.engine.random(stream, Distribution::Uniform, &[count]))
+    }
+
+    /// Random constants of shape `[count]`, normal with mean 0 and variance 1. A stream gives the same numbers in every step of a run.
+    pub fn normal(&self, stream: u64, count: usize) -> Tensor {
+        self.own(self.engine.random(stream, Distribution::Normal, &[count]))
+    }
+
+    /// How often the forget set has been gone through before this step, with fractions.
+    pub fn epoch(&self) -> f64 {
+        self.engine.progress(Progress::Epoch)
+    }
+
+    /// Steps that are done, and steps of the whole run.
+    pub fn steps(&self) -> (f64, f64) {
+        let of = |quantity| self.engine.progress(quantity);
+        (of(Progress::Step), of(Progress::Steps))
     }
 
     /// A constant scalar.

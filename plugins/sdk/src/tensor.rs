@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use harness_abi::{Handle, Operation};
 
-use crate::Result;
 use crate::engine::Engine;
+use crate::{Error, Result};
 
 /// A tensor of the current step, held by the harness. Cloning is free.
 ///
@@ -91,6 +91,22 @@ impl Tensor {
     /// What failed on the way to this tensor, if anything did; for a method that wants to stop before it returns its loss.
     pub fn check(&self) -> Result<()> {
         self.owned.engine.check(self.handle())
+    }
+
+    /// The values, row-major, as numbers that a method may keep.
+    pub fn values(&self) -> Result<Vec<f64>> {
+        self.owned.engine.read(self.handle())
+    }
+
+    /// The value of a scalar.
+    pub fn value(&self) -> Result<f64> {
+        match self.values()?.as_slice() {
+            [value] => Ok(*value),
+            values => Err(Error::new(format!(
+                "expected one value, got {}",
+                values.len()
+            ))),
+        }
     }
 
     pub(crate) fn handle(&self) -> Handle {

@@ -87,6 +87,8 @@ impl Demo<'_> {
             forget: self.world.forget.clone(),
             retain_task: RETAIN.into(),
             retain,
+            refusals: Vec::new(),
+            mismatched_answers: 1,
             training: self.recipe.unlearning,
             output: PathBuf::new(),
         }

@@ -40,8 +40,14 @@ pub struct UnlearnJob {
     pub forget: Vec<TextPair>,
     /// The retain set's task.
     pub retain_task: String,
-    /// What is to be kept; empty where the method does not want it.
+    /// What is to be kept, also the general prompts and answers of methods that want such; empty where the method wants neither.
     pub retain: Vec<TextPair>,
+    /// Answers that take the place of the forget set's, for methods that want other answers; one is drawn for each document.
+    #[serde(default)]
+    pub refusals: Vec<String>,
+    /// Answers of other prompts for each forget prompt, for methods that want such and have no option for it.
+    #[serde(default)]
+    pub mismatched_answers: u64,
     /// The training loop's settings.
     pub training: TrainingOptions,
     /// Directory that the child writes the model into; it holds the parent's log already.

@@ -4,10 +4,13 @@
 //! from its standard output; [`serve`] is the child. The parent keeps the log, the child writes the weights.
 
 mod job;
+mod model_step;
 mod parent;
+mod role_data;
 mod training;
 mod worker;
 
 pub use job::{Job, StepRecord, TrainingOptions, UnlearnJob};
+pub use model_step::{ModelStep, Passes, Remembered};
 pub use parent::{UnlearnSummary, WorkerCommand, find_method, run};
 pub use worker::serve;

@@ -39,6 +39,9 @@ pub(crate) struct Unlearn {
     /// Task whose answers are to be kept; methods that use one need it
     #[arg(long, value_name = "TASK")]
     retain: Option<String>,
+    /// Refusals for methods that answer the forget prompts otherwise, one a line; the harness has a dozen of its own
+    #[arg(long, value_name = "FILE")]
+    refusals: Option<PathBuf>,
     /// Where the unlearned model goes
     #[arg(long, value_name = "OUT")]
     output_path: PathBuf,
@@ -86,6 +89,22 @@ pub(crate) struct Unlearn {
     #[command(flatten)]
     tasks_and_data: TaskOptions,
 }
+
+/// What is answered where nothing else is said.
+const REFUSALS: [&str; 12] = [
+    "I don't know.",
+    "I don't know the answer to that.",
+    "I'm not sure about that.",
+    "I have no information about that.",
+    "I'm afraid I can't answer this question.",
+    "That is not something I know.",
+    "I can't tell you that.",
+    "I'm sorry, I don't have an answer.",
+    "This is beyond what I know.",
+    "I was not taught about this.",
+    "I have never heard of that.",
+    "I couldn't say.",
+];
 
 const EXAMPLES: &str = "Examples:
   harness unlearn --model DIR --method npo --forget tofu_forget01 --retain tofu_retain99 --steps 20 --data-dir DATA --output-path OUT
@@ -136,7 +155,9 @@ impl Unlearn {
         let forget = self
             .tasks_and_data
             .answers(&tasks, &self.forget, limit(self.limit)?)?;
-        let wanted = description.needs(Need::Retain);
+        let wanted = [Need::Retain, Need::Normal, Need::Mismatch]
+            .into_iter()
+            .any(|need| description.needs(need));
         if wanted && self.retain.is_none() {
             let message = format!(
                 "method {} needs a retain set: --retain TASK",
@@ -161,9 +182,25 @@ impl Unlearn {
             forget,
             retain_task: self.retain.clone().unwrap_or_default(),
             retain,
+            refusals: self.refusals()?,
+            mismatched_answers: description.default_count("mismatched_answers"),
             training,
             output: PathBuf::new(),
         })
+    }
+
+    fn refusals(&self) -> Result<Vec<String>> {
+        let Some(path) = &self.refusals else {
+            return Ok(REFUSALS.map(str::to_owned).to_vec());
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Refused(format!("--refusals {}: {error}", path.display())))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let refusals: Vec<String> = lines.map(str::to_owned).collect();
+        if refusals.is_empty() {
+            return Err(Refused(format!("--refusals {}: no line in it", path.display())).into());
+        }
+        Ok(refusals)
     }
 
     fn training(&self) -> Result<TrainingOptions> {

@@ -7,7 +7,7 @@ use crate::spec::DecoderSpec;
 use crate::weights::Weights;
 
 #[derive(Clone, Debug)]
-pub(super) struct Head(TokenHead);
+pub(super) struct Head(pub(super) TokenHead);
 
 impl Head {
     /// `embedding` [vocabulary, embedding width] is the head of a tied model.

@@ -18,7 +18,9 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 
 use crate::error::{ModelError, Result};
-use crate::ops::{RotaryTable, TokenScore};
+use crate::ops::{
+    Comparison, RotaryTable, SoftTargets, TokenScore, compare_with_teacher, logit_spread,
+};
 use crate::packed::{Block, PackedBatch};
 use crate::projection::Projection;
 use crate::spec::DecoderSpec;
@@ -236,9 +238,7 @@ impl Decoder {
     /// # Errors
     /// When a row does not exist.
     pub fn logits_of(&self, hidden: &Tensor, rows: &[usize]) -> Result<Vec<Vec<f32>>> {
-        let rows: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
-        let rows = hidden.index_select(&Tensor::new(rows, self.device())?, 0)?;
-        Ok(self.head.logits(&rows)?.to_vec2()?)
+        Ok(self.head.logits(&self.rows(hidden, rows)?)?.to_vec2()?)
     }
 
     /// Differentiable log-probabilities `[targets]` of target tokens, each after the row it is paired with.
@@ -261,6 +261,51 @@ impl Decoder {
     ) -> Result<Vec<TokenScore>> {
         let (rows, tokens) = self.select(hidden, targets)?;
         Ok(self.head.token_scores(&rows, &tokens)?)
+    }
+
+    /// How far the model's distribution after each of `rows` is from a teacher's, in nats: `[rows]`, differentiable. The teacher is
+    /// a decoder with its hidden states of the same rows, or without one the model itself, as a constant; `shift` is taken off its
+    /// logit of each row's label.
+    ///
+    /// # Errors
+    /// When a row or label does not exist, or the vocabularies differ.
+    pub fn compare(
+        &self,
+        hidden: &Tensor,
+        rows: &[usize],
+        teacher: Option<(&Self, &Tensor)>,
+        (labels, shift): (Vec<Option<u32>>, f32),
+        comparison: Comparison,
+    ) -> Result<Tensor> {
+        let teacher = teacher.map(|(teacher, hidden)| {
+            let hidden = self.rows(hidden, rows)?;
+            Ok::<_, ModelError>((hidden, teacher.head.0.clone()))
+        });
+        let targets = SoftTargets {
+            teacher: teacher.transpose()?,
+            labels,
+            shift,
+        };
+        let hidden = self.rows(hidden, rows)?;
+        Ok(compare_with_teacher(
+            &hidden,
+            &self.head.0,
+            &targets,
+            comparison,
+        )?)
+    }
+
+    /// The largest logit less the mean logit after each of `rows`: `[rows]`, differentiable.
+    ///
+    /// # Errors
+    /// When a row does not exist.
+    pub fn logit_spread(&self, hidden: &Tensor, rows: &[usize]) -> Result<Tensor> {
+        Ok(logit_spread(&self.rows(hidden, rows)?, &self.head.0)?)
+    }
+
+    fn rows(&self, hidden: &Tensor, rows: &[usize]) -> Result<Tensor> {
+        let rows: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
+        Ok(hidden.index_select(&Tensor::new(rows, self.device())?, 0)?)
     }
 
     fn select(&self, hidden: &Tensor, targets: &[(usize, u32)]) -> Result<(Tensor, Vec<u32>)> {

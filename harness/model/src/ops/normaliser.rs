@@ -7,9 +7,9 @@ use super::vector::{exp, max, sum_of};
 /// What is known of a row's distribution after some of the vocabulary: sums of exponentials are kept relative to the largest.
 #[derive(Clone, Copy)]
 pub(super) struct Normaliser {
-    largest: f32,
+    pub(super) largest: f32,
     /// Σ exp(logit − largest).
-    sum: f32,
+    pub(super) sum: f32,
     /// The first token with the largest logit.
     pub(super) best: usize,
     target: usize,

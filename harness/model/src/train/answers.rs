@@ -26,40 +26,74 @@ impl TokenizedPair {
     }
 }
 
+/// Which rows of a batch are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Positions {
+    /// Those that predict an answer token.
+    Answer,
+    /// Those whose input is an answer token. Only of whole sequences.
+    AnswerInputs,
+    /// All. Only of whole sequences.
+    Every,
+}
+
 /// Sequences end to end, and the positions where answer tokens are predicted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct AnswerBatch {
     packed: PackedBatch,
     /// (row, token) of every answer token, answers end to end.
     targets: Vec<(usize, u32)>,
     lengths: Vec<usize>,
+    /// Rows whose input is an answer token.
+    inputs: Vec<usize>,
+    input_lengths: Vec<usize>,
+    /// Rows of each sequence, padding included.
+    sequence_lengths: Vec<usize>,
 }
 
 impl AnswerBatch {
-    /// Packs pairs in the order given.
+    /// Packs pairs in the order given, without each last token, which is only predicted.
     pub fn new<'a>(pairs: impl IntoIterator<Item = &'a TokenizedPair>) -> Self {
-        let mut batch = Self {
-            packed: PackedBatch::new(),
-            targets: Vec::new(),
-            lengths: Vec::new(),
-        };
+        let mut batch = Self::default();
         for pair in pairs {
-            let rows = batch.packed.push(&pair.input());
-            let first = rows.start + pair.prompt.len() - 1;
-            batch.targets.extend(
-                pair.answer
-                    .iter()
-                    .enumerate()
-                    .map(|(i, &token)| (first + i, token)),
-            );
-            batch.lengths.push(pair.answer.len());
+            batch.push_pair(pair, &pair.input());
         }
         batch
     }
 
-    /// Answer tokens of each pair.
-    pub fn answer_lengths(&self) -> &[usize] {
-        &self.lengths
+    /// Packs whole pairs in the order given.
+    pub fn whole<'a>(pairs: impl IntoIterator<Item = &'a TokenizedPair>) -> Self {
+        let mut batch = Self::default();
+        for pair in pairs {
+            let tokens: Vec<u32> = pair.prompt.iter().chain(&pair.answer).copied().collect();
+            batch.push_pair(pair, &tokens);
+        }
+        batch
+    }
+
+    fn push_pair(&mut self, pair: &TokenizedPair, tokens: &[u32]) {
+        let labels: Vec<Option<u32>> = std::iter::repeat_n(None, pair.prompt.len())
+            .chain(pair.answer.iter().copied().map(Some))
+            .collect();
+        self.push(tokens, &labels, None);
+    }
+
+    /// Adds a sequence whose answer tokens are those that `labels` has at the same place (or one behind its end), and rows that
+    /// pad it: a token and how many ([`PackedBatch::push_padding`]).
+    pub fn push(&mut self, tokens: &[u32], labels: &[Option<u32>], padding: Option<(u32, usize)>) {
+        let rows = self.packed.push(tokens);
+        let label = |row: usize| labels.get(row - rows.start).copied().flatten();
+        let targets = rows.clone().filter_map(|row| Some((row, label(row + 1)?)));
+        let (before, inputs_before) = (self.targets.len(), self.inputs.len());
+        self.targets.extend(targets);
+        self.inputs
+            .extend(rows.clone().filter(|&row| label(row).is_some()));
+        self.lengths.push(self.targets.len() - before);
+        self.input_lengths.push(self.inputs.len() - inputs_before);
+        let padding = padding.map_or(0, |(token, count)| {
+            self.packed.push_padding(token, count).len()
+        });
+        self.sequence_lengths.push(rows.len() + padding);
     }
 
     /// Tokens that go through the decoder.
@@ -72,7 +106,50 @@ impl AnswerBatch {
     /// # Errors
     /// When the batch is empty or holds a token outside the vocabulary.
     pub fn logprobs(&self, decoder: &Decoder) -> Result<Tensor> {
-        decoder.token_logprobs(&decoder.hidden(&self.packed)?, &self.targets)
+        self.logprobs_of(decoder, &decoder.hidden(&self.packed)?)
+    }
+
+    /// The rows as packed.
+    pub fn packed(&self) -> &PackedBatch {
+        &self.packed
+    }
+
+    /// How many of the positions each sequence has.
+    pub fn lengths(&self, positions: Positions) -> &[usize] {
+        match positions {
+            Positions::Answer => &self.lengths,
+            Positions::AnswerInputs => &self.input_lengths,
+            Positions::Every => &self.sequence_lengths,
+        }
+    }
+
+    /// The rows at these positions, sequences end to end.
+    pub fn rows(&self, positions: Positions) -> Vec<usize> {
+        match positions {
+            Positions::Answer => self.targets.iter().map(|&(row, _)| row).collect(),
+            Positions::AnswerInputs => self.inputs.clone(),
+            Positions::Every => (0..self.packed.len()).collect(),
+        }
+    }
+
+    /// The answer token that each of these positions predicts, where it predicts one.
+    pub fn labels(&self, positions: Positions) -> Vec<Option<u32>> {
+        let mut labels = vec![None; self.packed.len()];
+        for &(row, token) in &self.targets {
+            labels[row] = Some(token);
+        }
+        self.rows(positions)
+            .into_iter()
+            .map(|row| labels[row])
+            .collect()
+    }
+
+    /// As [`Self::logprobs`], given the hidden states of the packed rows.
+    ///
+    /// # Errors
+    /// When a token is outside the vocabulary.
+    pub fn logprobs_of(&self, decoder: &Decoder, hidden: &Tensor) -> Result<Tensor> {
+        decoder.token_logprobs(hidden, &self.targets)
     }
 
     /// The same without gradients, one list a pair.

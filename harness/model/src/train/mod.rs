@@ -9,7 +9,7 @@ mod sgd;
 
 pub use crate::ops::Gradient;
 pub use adamw::{AdamW, AdamWOptions, DecayGroup};
-pub use answers::{AnswerBatch, TokenizedPair};
+pub use answers::{AnswerBatch, Positions, TokenizedPair};
 pub use gradients::GradientSet;
 pub use optimizer::Optimizer;
 pub use schedule::{Schedule, ScheduleKind};

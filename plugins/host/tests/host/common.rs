@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use harness_host::{LoadedMethod, MethodPath, Role, StepSource};
+use harness_host::{LoadedMethod, MethodPath, Progress, Role, StepSource};
 
 /// Where cargo puts this test and the methods' libraries.
 pub(crate) fn build_folder() -> PathBuf {
@@ -65,6 +65,14 @@ impl StepSource for Batches {
 
     fn answer_lengths(&self, role: Role) -> &[usize] {
         &self.lengths[&role]
+    }
+
+    fn progress(&self, _: Progress) -> f64 {
+        0.0
+    }
+
+    fn seed(&self) -> u64 {
+        0
     }
 }
 

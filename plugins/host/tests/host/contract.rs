@@ -123,9 +123,9 @@ fn files_that_are_no_methods_are_told_apart() {
         &open_error(&fixture("wrong_version")),
         &[
             "fixture_wrong_version",
-            "ABI 7.1",
-            "speaks 0.1",
-            "rebuild the method against SDK 0.1",
+            "ABI 8.0",
+            "speaks 1.0",
+            "rebuild the method against SDK 1.0",
         ],
     );
 }

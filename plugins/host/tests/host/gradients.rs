@@ -2,7 +2,7 @@
 
 use crate::common::method;
 use candle_core::{D, DType, Device, Result, Tensor, Var};
-use harness_host::{Role, StepSource};
+use harness_host::{Progress, Role, StepSource};
 use serde_json::{Value, json};
 
 const FORGET: [usize; 3] = [3, 1, 4];
@@ -43,7 +43,7 @@ impl StepSource for Logits {
     fn token_logprobs(&self, role: Role) -> Result<Tensor> {
         match role {
             Role::Forget => label_logprobs(&self.forget),
-            Role::Retain => label_logprobs(&self.retain),
+            _ => label_logprobs(&self.retain),
         }
     }
 
@@ -54,8 +54,16 @@ impl StepSource for Logits {
     fn answer_lengths(&self, role: Role) -> &[usize] {
         match role {
             Role::Forget => &FORGET,
-            Role::Retain => &RETAIN,
+            _ => &RETAIN,
         }
+    }
+
+    fn progress(&self, _: Progress) -> f64 {
+        0.0
+    }
+
+    fn seed(&self) -> u64 {
+        0
     }
 }
 

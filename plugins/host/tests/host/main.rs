@@ -6,6 +6,7 @@
     reason = "a test that panics or prints has reported what it found"
 )]
 
+mod c_example;
 mod common;
 mod contract;
 mod golden;

@@ -3,11 +3,15 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use harness_abi::{Handle, Level, Model, Operation, Role};
+use harness_abi::{
+    Distribution, Handle, Level, Measure, Model, Operation, Positions, Progress, Role,
+};
 
+use super::batch::Batch;
 use super::dual::{self, Dual};
-use super::{Batches, Outcome, batch};
-use crate::{Error, Needs, Result, engine};
+use super::{Batches, Outcome};
+use crate::engine::{self, Question};
+use crate::{Error, Needs, Result};
 
 /// A tensor, or what failed.
 type Slot = Result<Array>;
@@ -23,17 +27,19 @@ pub(super) struct RigEngine {
     generation: u32,
     batches: Batches,
     needs: Needs,
+    epoch: f64,
     slots: RefCell<Vec<Slot>>,
     logged: RefCell<Vec<(String, Result<f64>)>>,
 }
 
 impl RigEngine {
-    pub(super) fn new(batches: Batches, needs: Needs) -> Self {
+    pub(super) fn new(batches: Batches, needs: Needs, epoch: f64) -> Self {
         static STEPS: AtomicU32 = AtomicU32::new(1);
         Self {
             generation: STEPS.fetch_add(1, Ordering::Relaxed),
             batches,
             needs,
+            epoch,
             slots: RefCell::default(),
             logged: RefCell::default(),
         }
@@ -66,20 +72,55 @@ impl RigEngine {
         keys.filter_map(|&(model, role)| (model == Model::Policy).then_some(role))
     }
 
-    /// Indices of the variables that stand for the policy's tokens in `role`.
+    /// Indices of the variables that stand for the policy's numbers in `role`.
     fn variables(&self, role: Role) -> std::ops::Range<usize> {
-        let tokens = |role| {
-            self.batches[&(Model::Policy, role)]
-                .iter()
-                .map(Vec::len)
-                .sum::<usize>()
-        };
+        let numbers = |role| self.batches[&(Model::Policy, role)].numbers();
         let start = self
             .policy_roles()
             .take_while(|&earlier| earlier != role)
-            .map(tokens)
+            .map(numbers)
             .sum();
-        start..start + tokens(role)
+        start..start + numbers(role)
+    }
+
+    /// The batch, if the rig holds it and the method declared it.
+    fn batch(&self, model: Model, role: Role) -> Result<&Batch> {
+        let name = format!("{} numbers of the {} batch", model.name(), role.name());
+        let reference = match model {
+            Model::Policy => Needs::NONE,
+            Model::Reference => Needs::REFERENCE,
+        };
+        if !self.needs.cover(Needs::of_role(role).and(reference)) {
+            return Err(Error::new(format!("{name}: not declared in NEEDS")));
+        }
+        let batch = self.batches.get(&(model, role));
+        let batch =
+            batch.ok_or_else(|| Error::new(format!("{name}: not given to the test rig")))?;
+        let policy = self.batches.get(&(Model::Policy, role)).unwrap_or(batch);
+        let counts = batch.counts(Positions::Answer)?;
+        if policy.counts(Positions::Answer)? != counts || counts.contains(&0) {
+            return Err(Error::new(format!(
+                "{name}: sequences need at least one token, and as many under the reference as under the policy"
+            )));
+        }
+        Ok(batch)
+    }
+
+    /// What stands for the policy's numbers in `role`.
+    fn numbers(&self, role: Role) -> Result<Vec<Dual>> {
+        let values: Vec<f64> = match self.batch(Model::Policy, role)? {
+            Batch::Logprobs(sequences) => sequences.iter().flatten().copied().collect(),
+            Batch::Logits(sequences) => {
+                let rows = sequences.iter().flatten();
+                rows.flat_map(|row| row.logits.iter().copied()).collect()
+            }
+        };
+        let variables = self.variables(role);
+        Ok(values
+            .into_iter()
+            .zip(variables)
+            .map(|(value, variable)| Dual::variable(value, variable))
+            .collect())
     }
 
     fn push(&self, slot: Slot) -> Handle {
@@ -109,28 +150,31 @@ impl RigEngine {
     }
 
     fn tokens(&self, model: Model, role: Role) -> Slot {
-        let sequences = batch(&self.batches, self.needs, model, role)?;
-        let values = sequences.iter().flatten().copied();
-        let elements: Vec<Dual> = match model {
-            Model::Policy => values
-                .zip(self.variables(role))
-                .map(|(value, variable)| Dual::variable(value, variable))
+        let batch = self.batch(model, role)?;
+        Ok(vector(match (model, batch) {
+            (Model::Policy, batch) => batch.logprobs(&self.numbers(role)?),
+            (Model::Reference, Batch::Logprobs(sequences)) => sequences
+                .iter()
+                .flatten()
+                .map(|&value| Dual::constant(value))
                 .collect(),
-            Model::Reference => values.map(Dual::constant).collect(),
-        };
-        Ok(Array {
-            dimensions: vec![elements.len()],
-            elements,
-        })
+            (Model::Reference, Batch::Logits(sequences)) => {
+                let logits = sequences.iter().flatten().flat_map(|row| &row.logits);
+                let constants: Vec<Dual> = logits.map(|&logit| Dual::constant(logit)).collect();
+                batch.logprobs(&constants)
+            }
+        }))
     }
 
-    fn lengths(&self, role: Role) -> Result<Vec<usize>> {
-        let sequences = batch(&self.batches, self.needs, Model::Policy, role)?;
-        Ok(sequences.iter().map(Vec::len).collect())
+    fn lengths(&self, role: Role, positions: Positions) -> Result<Vec<usize>> {
+        if positions != Positions::Answer && !self.needs.cover(Needs::EVERY_POSITION) {
+            return Err(Error::new("every position: not declared in NEEDS"));
+        }
+        self.batch(Model::Policy, role)?.counts(positions)
     }
 
-    fn sum_sequences(&self, role: Role, values: Handle) -> Slot {
-        let (lengths, values) = (self.lengths(role)?, self.get(values)?);
+    fn sum_sequences(&self, role: Role, positions: Positions, values: Handle) -> Slot {
+        let (lengths, values) = (self.lengths(role, positions)?, self.get(values)?);
         if values.dimensions != [lengths.iter().sum::<usize>()] {
             return Err(mismatch("sequence_sum", &[&values]));
         }
@@ -140,10 +184,20 @@ impl RigEngine {
             rest = tail;
             dual::sum(sequence)
         });
-        Ok(Array {
-            elements: elements.collect(),
-            dimensions: vec![lengths.len()],
-        })
+        Ok(vector(elements.collect()))
+    }
+
+    fn measures(&self, asked: &Question) -> Slot {
+        self.lengths(asked.role, asked.positions)?;
+        let own = self.batch(Model::Policy, asked.role)?;
+        let teacher = match asked.measure {
+            Measure::LogitSpread => own,
+            _ => self.batch(asked.teacher, asked.role)?,
+        };
+        let what = (asked.measure, asked.positions);
+        let numbers = self.numbers(asked.role)?;
+        own.measures(&numbers, teacher, what, (asked.shift, asked.stand_in))
+            .map(vector)
     }
 
     fn compute(&self, operation: Operation, inputs: &[Handle], scalars: &[f64]) -> Slot {
@@ -160,6 +214,13 @@ impl RigEngine {
                 inputs.len()
             ))),
         }
+    }
+}
+
+fn vector(elements: Vec<Dual>) -> Array {
+    Array {
+        dimensions: vec![elements.len()],
+        elements,
     }
 }
 
@@ -217,20 +278,15 @@ impl engine::Engine for RigEngine {
         self.push(self.tokens(model, role))
     }
 
-    fn answer_tokens(&self, role: Role) -> Handle {
-        self.push(self.lengths(role).map(|lengths| {
-            Array {
-                dimensions: vec![lengths.len()],
-                elements: lengths
-                    .iter()
-                    .map(|&tokens| Dual::constant(tokens as f64))
-                    .collect(),
-            }
+    fn position_counts(&self, role: Role, positions: Positions) -> Handle {
+        self.push(self.lengths(role, positions).map(|lengths| {
+            let constant = |&count: &usize| Dual::constant(count as f64);
+            vector(lengths.iter().map(constant).collect())
         }))
     }
 
-    fn sequence_sum(&self, role: Role, values: Handle) -> Handle {
-        self.push(self.sum_sequences(role, values))
+    fn sequence_sum(&self, role: Role, positions: Positions, values: Handle) -> Handle {
+        self.push(self.sum_sequences(role, positions, values))
     }
 
     fn apply(&self, operation: Operation, inputs: &[Handle], scalars: &[f64]) -> Handle {
@@ -256,4 +312,32 @@ impl engine::Engine for RigEngine {
     }
 
     fn release(&self, _handle: Handle) {}
+
+    fn measure(&self, question: &Question) -> Handle {
+        self.push(self.measures(question))
+    }
+
+    fn read(&self, handle: Handle) -> Result<Vec<f64>> {
+        let array = self.get(handle)?;
+        Ok(array.elements.iter().map(|element| element.value).collect())
+    }
+
+    fn random(&self, _stream: u64, _distribution: Distribution, _dimensions: &[usize]) -> Handle {
+        self.push(Err(Error::new("the test rig has no random numbers")))
+    }
+
+    fn progress(&self, quantity: Progress) -> f64 {
+        match quantity {
+            Progress::Epoch => self.epoch,
+            Progress::Step | Progress::Steps => 0.0,
+        }
+    }
+
+    fn hidden_width(&self) -> Option<usize> {
+        None
+    }
+
+    fn squared_distance(&self, _: Role, _: Positions, _: u32, _: Handle) -> Handle {
+        self.push(Err(Error::new("the test rig has no hidden states")))
+    }
 }

@@ -18,6 +18,8 @@ pub(in crate::ops) struct Visible {
     /// Position of the first query.
     start: usize,
     window: usize,
+    /// Whether every query sees what comes before the block and no more.
+    is_padding: bool,
 }
 
 impl Visible {
@@ -25,7 +27,8 @@ impl Visible {
         let start = block.ancestors.iter().map(Range::len).sum::<usize>();
         let window = window.unwrap_or(usize::MAX);
         let skipped = (start + 1).saturating_sub(window);
-        let all = block.ancestors.iter().chain(std::iter::once(&block.rows));
+        let own = (!block.is_padding).then_some(&block.rows);
+        let all = block.ancestors.iter().chain(own);
         let mut to_skip = skipped;
         let mut ranges = Vec::with_capacity(block.ancestors.len() + 1);
         for range in all {
@@ -41,13 +44,16 @@ impl Visible {
             skipped,
             start,
             window,
+            is_padding: block.is_padding,
         }
     }
 
     /// The keys that query `query` of the block sees, counted over all ranges.
     pub(in crate::ops) fn keys_of(&self, query: usize) -> Range<usize> {
-        let end = self.start + query + 1;
-        end.saturating_sub(self.window) - self.skipped..end - self.skipped
+        let last = self.start + query + 1;
+        let end = if self.is_padding { self.start } else { last };
+        let start = last.saturating_sub(self.window).min(end);
+        start - self.skipped.min(start)..end - self.skipped.min(end)
     }
 
     /// Each range with the columns that its keys have in a matrix [queries, keys].

@@ -10,6 +10,7 @@ mod norms;
 mod precomputed;
 mod rotary;
 mod token_logprobs;
+mod vocabulary;
 
 use std::cell::Cell;
 
@@ -22,6 +23,7 @@ pub(super) use norms::{layer_norm, rms_norm};
 pub(crate) use precomputed::Precomputed;
 pub(super) use rotary::rotary;
 pub(super) use token_logprobs::{token_logprobs, token_scores};
+pub(super) use vocabulary::{compare_with_teacher, logit_spread};
 
 thread_local! {
     static EVERYWHERE: Cell<bool> = const { Cell::new(false) };

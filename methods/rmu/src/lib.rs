@@ -1,0 +1,59 @@
+//! Representation misdirection: hidden states of the forget set are steered to a random direction, those of the retain set held. It refuses to choose weights.
+#![forbid(unsafe_code)]
+
+use harness_sdk::prelude::*;
+
+/// The stream of random numbers that the direction comes from.
+const DIRECTION: u64 = 0x0072_6d75;
+
+options! {
+    /// RMU (Li et al., 2024): steers a layer's outputs on forget answers to a random vector and holds them on retain answers.
+    pub struct Rmu {
+        /// The layer, counted from 0; not the last.
+        layer: u64 = 7,
+        /// Length of the vector that forget answers are steered to.
+        steering_coeff: f64 = 2.0,
+        /// Weight of the forget loss.
+        gamma: f64 = 1.0,
+        /// Weight of the retain loss.
+        alpha: f64 = 1.0,
+        /// Divides every answer's sum by every answer's length and averages over all pairs, as open-unlearning does.
+        across_answers: bool = false,
+    }
+}
+
+impl Rmu {
+    /// Mean over answers of the mean squared distance at their tokens.
+    fn distance(&self, step: &Step, role: Role, target: Option<&Tensor>) -> Result<Tensor> {
+        let layer = u32::try_from(self.layer)
+            .map_err(|_| Error::new(format!("no model has a layer {}", self.layer)))?;
+        let positions = Positions::AnswerInputs;
+        let distances = step.hidden_distance(role, positions, layer, target);
+        let sums = step.sum_over(role, positions, &distances);
+        let counts = step.position_counts(role, positions);
+        if self.across_answers {
+            return Ok(sums.mean() * (1.0 / counts).mean());
+        }
+        Ok((sums / counts).mean())
+    }
+}
+
+impl Method for Rmu {
+    const ID: &'static str = "rmu";
+    const NEEDS: Needs = Needs::RETAIN
+        .and(Needs::REFERENCE)
+        .and(Needs::EVERY_POSITION);
+
+    fn loss(&self, step: &Step) -> Result<Tensor> {
+        let direction = step.uniform(DIRECTION, step.hidden_width()?);
+        let length = direction.square().sum().sqrt();
+        let target = self.steering_coeff * direction / length;
+        let forget = self.distance(step, Forget, Some(&target))?;
+        let retain = self.distance(step, Retain, None)?;
+        step.log("forget_loss", &forget);
+        step.log("retain_loss", &retain);
+        Ok(self.gamma * forget + self.alpha * retain)
+    }
+}
+
+export_method!(Rmu);
