@@ -1,5 +1,6 @@
 //! Task after task through the model: each is scored, judged and written down before the next begins. Reads no option.
 
+use std::io::IsTerminal;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
@@ -150,8 +151,11 @@ impl Scoring<'_> {
         self.say_what_it_took(run);
     }
 
-    /// One line on what it took.
+    /// One line on what it took, for whoever watches.
     fn say_what_it_took(&mut self, run: &EvalRun) {
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
         let ScoringStatistics {
             tokens_asked,
             tokens_computed,
