@@ -114,7 +114,7 @@ impl Recording {
             .arg(place.path().join("out"))
             .arg("--log_samples")
             .env("HF_HUB_OFFLINE", "1");
-        if self.name.ends_with(".chat") {
+        if self.name.split('.').any(|part| part == "chat") {
             command.args(["--apply_chat_template", "--fewshot_as_multiturn"]);
         }
         let output = command.output().unwrap();

@@ -270,7 +270,7 @@ fn check(hidden: &Tensor, head: &TokenHead, targets: Option<&SoftTargets>) -> Re
 }
 
 /// How far the model's distribution at each row is from the teacher's, in nats: `[rows]`, differentiable by hidden states
-/// [rows, width] and head, constant in the teacher.
+/// [rows, width] and head, constant in the teacher. A divergence is exact to about 1e-6 nats, the rounding of the normalisers it is the difference of.
 ///
 /// # Errors
 /// When shapes do not fit, a label is outside the vocabulary, or a tensor is not contiguous f32.
