@@ -248,7 +248,7 @@ fn what_is_wrong_is_refused_by_name() {
         ),
         (
             "metric_list: [{metric: likelihood}]\n",
-            "mine.yaml:8:15: metric `likelihood` is not supported yet; upstream cannot aggregate it",
+            "mine.yaml:8:15: metric `likelihood` is not supported yet; upstream cannot aggregate it without Python",
         ),
         (
             "metric_list: [{metric: acc_nrm}]\n",

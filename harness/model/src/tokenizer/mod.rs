@@ -96,7 +96,7 @@ impl Tokenizer {
             chat_templates: settings.chat_templates(),
         };
         match bos.or(eos) {
-            Some(prefix) => tokenizer.with_prefix(prefix),
+            Some(prefix) => tokenizer.conditioned_on(prefix),
             None => Ok(tokenizer),
         }
     }
@@ -121,6 +121,10 @@ impl Tokenizer {
             let problem = format!("tokenizer: there is no token {prefix} in the vocabulary");
             return Err(ModelError::BadInput(problem));
         }
+        self.conditioned_on(prefix)
+    }
+
+    fn conditioned_on(self, prefix: u32) -> Result<Self> {
         let text = self.decode(&[prefix], false)?;
         Ok(Self {
             prefix: Some(prefix),
