@@ -146,7 +146,8 @@ impl Slice {
             }
             (Some(_), false) => return Err("only percentages are rounded".to_owned()),
         };
-        let beyond = |bound: Option<i64>| bound.filter(|bound| percent && bound.unsigned_abs() > 100);
+        let beyond =
+            |bound: Option<i64>| bound.filter(|bound| percent && bound.unsigned_abs() > 100);
         if let Some(bound) = beyond(from).or(beyond(to)) {
             return Err(format!("{bound}% is not between -100% and 100%"));
         }
@@ -232,7 +233,10 @@ mod tests {
         for bound in [i64::MIN, -101, 101, i64::MAX] {
             for slice in [format!("{bound}%:"), format!(":{bound}%")] {
                 let message = parse(&format!("test[{slice}]")).unwrap_err().to_string();
-                assert!(message.contains(&format!("{bound}% is not between")), "{message}");
+                assert!(
+                    message.contains(&format!("{bound}% is not between")),
+                    "{message}"
+                );
             }
         }
         for (slice, rows) in [
@@ -241,7 +245,10 @@ mod tests {
             (format!("{}:", i64::MAX), 7..7),
             (format!(":{}", i64::MAX), 0..7),
         ] {
-            let [term] = parse(&format!("test[{slice}]")).unwrap().try_into().unwrap();
+            let [term] = parse(&format!("test[{slice}]"))
+                .unwrap()
+                .try_into()
+                .unwrap();
             assert_eq!(term.range(7).unwrap(), rows, "{slice}");
         }
         assert!(parse("test[:9223372036854775808]").is_err());

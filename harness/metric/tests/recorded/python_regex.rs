@@ -128,7 +128,10 @@ fn a_search_without_end_is_given_up() {
 /// A pattern from a task file may not hold up a run before it begins: long ones are refused, and soon.
 #[test]
 fn a_pattern_that_is_too_long_is_refused() {
-    for pattern in [r"\b".repeat(20_000), "[".to_owned() + &"-".repeat(70_000) + "]"] {
+    for pattern in [
+        r"\b".repeat(20_000),
+        "[".to_owned() + &"-".repeat(70_000) + "]",
+    ] {
         let refused = PythonRegex::new(&pattern).err();
         assert!(
             matches!(refused, Some(PatternError::TooLong { bytes, .. }) if bytes == pattern.len()),
