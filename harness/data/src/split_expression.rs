@@ -146,7 +146,8 @@ impl Slice {
             }
             (Some(_), false) => return Err("only percentages are rounded".to_owned()),
         };
-        let beyond = |bound: Option<i64>| bound.filter(|bound| percent && bound.abs() > 100);
+        let beyond =
+            |bound: Option<i64>| bound.filter(|bound| percent && bound.unsigned_abs() > 100);
         if let Some(bound) = beyond(from).or(beyond(to)) {
             return Err(format!("{bound}% is not between -100% and 100%"));
         }
@@ -208,5 +209,48 @@ mod tests {
             .map(|term| term.split)
             .collect();
         assert_eq!(splits, ["train", "test", "a.b"]);
+    }
+
+    /// Two parts of a split that meet at a percentage are the whole split, whichever way they round.
+    #[test]
+    fn parts_that_meet_are_the_whole() {
+        for count in [0, 1, 2, 3, 7, 50, 99, 100, 101, 250, 999, 1000, 14_042] {
+            for percent in -100..=100 {
+                let range = |expression: String| {
+                    let [term] = parse(&expression).unwrap().try_into().unwrap();
+                    term.range(count).unwrap()
+                };
+                let before = range(format!("train[:{percent}%]"));
+                let after = range(format!("train[{percent}%:]"));
+                let seen = (before.start, before.end, after.end);
+                assert_eq!(seen, (0, after.start, count), "{percent}% of {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn bounds_out_of_reach_are_refused_or_cut() {
+        for bound in [i64::MIN, -101, 101, i64::MAX] {
+            for slice in [format!("{bound}%:"), format!(":{bound}%")] {
+                let message = parse(&format!("test[{slice}]")).unwrap_err().to_string();
+                assert!(
+                    message.contains(&format!("{bound}% is not between")),
+                    "{message}"
+                );
+            }
+        }
+        for (slice, rows) in [
+            (format!("{}:", i64::MIN), 0..7),
+            (format!(":{}", i64::MIN), 0..0),
+            (format!("{}:", i64::MAX), 7..7),
+            (format!(":{}", i64::MAX), 0..7),
+        ] {
+            let [term] = parse(&format!("test[{slice}]"))
+                .unwrap()
+                .try_into()
+                .unwrap();
+            assert_eq!(term.range(7).unwrap(), rows, "{slice}");
+        }
+        assert!(parse("test[:9223372036854775808]").is_err());
     }
 }

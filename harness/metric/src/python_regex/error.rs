@@ -11,6 +11,18 @@ pub enum PatternError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The pattern would take seconds to compile.
+    #[error(
+        "regular expression `{start}…`: its {bytes} bytes are too long, more than {most} KiB with every \\b, \\w, \\s and punctuation mark spelt out; write (?:one|two) for what repeats, or use several patterns"
+    )]
+    TooLong {
+        /// Its first characters.
+        start: String,
+        /// Its length.
+        bytes: usize,
+        /// Kibibytes that are compiled at most.
+        most: usize,
+    },
     /// The replacement is none.
     #[error("replacement `{replacement}`: {reason}")]
     Replacement {

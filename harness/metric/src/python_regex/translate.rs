@@ -7,6 +7,12 @@ use super::character::Member;
 use super::class::word_boundary;
 use super::error::PatternError;
 
+/// Longest translation that is compiled. Compiling takes milliseconds for each kilobyte, as `\b` and `\w` are spelt out.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// Characters of such a pattern that its error shows.
+const SHOWN: usize = 40;
+
 /// Flags that change what is written; `i` and `s` mean the same on both sides and are handed on.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Flags {
@@ -58,6 +64,13 @@ pub(super) fn translate(pattern: &str) -> Result<Translation, PatternError> {
     };
     while let Some(character) = translator.rest.next() {
         translator.item(character)?;
+        if translator.written.len() > MOST_BYTES {
+            return Err(PatternError::TooLong {
+                bytes: pattern.len(),
+                start: pattern.chars().take(SHOWN).collect(),
+                most: MOST_BYTES / 1024,
+            });
+        }
     }
     Ok(Translation {
         pattern: translator.written,

@@ -124,3 +124,22 @@ fn a_search_without_end_is_given_up() {
         "{refused:?}"
     );
 }
+
+/// A pattern from a task file may not hold up a run before it begins: long ones are refused, and soon.
+#[test]
+fn a_pattern_that_is_too_long_is_refused() {
+    for pattern in [
+        r"\b".repeat(20_000),
+        "[".to_owned() + &"-".repeat(70_000) + "]",
+    ] {
+        let refused = PythonRegex::new(&pattern).err();
+        assert!(
+            matches!(refused, Some(PatternError::TooLong { bytes, .. }) if bytes == pattern.len()),
+            "{refused:?}"
+        );
+        assert!(refused.unwrap().to_string().len() < 400);
+    }
+    let words: Vec<String> = (0..300).map(|word| format!(r"\b{word}\b")).collect();
+    let regex = PythonRegex::new(&words.join("|")).unwrap();
+    assert_eq!(find_all(&regex, "7 x299 299"), json!(["7", "299"]));
+}

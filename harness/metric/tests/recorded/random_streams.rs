@@ -118,3 +118,38 @@ fn choices_with_replacement() {
         }
     });
 }
+
+/// What holds for every seed, without a recording.
+#[test]
+fn draws_keep_their_promises() {
+    for seed in (0..200).chain([u64::from(u32::MAX), 1 << 32, u64::MAX]) {
+        let (random, twin) = (&mut PythonRandom::new(seed), &mut PythonRandom::new(seed));
+        for population in [1, 2, 21, 22, 85, 86, 1000] {
+            let count = random.randbelow(population + 1);
+            assert_eq!(count, twin.randbelow(population + 1), "seed {seed}");
+            let sample = random.sample(population, count).unwrap();
+            assert_eq!(sample, twin.sample(population, count).unwrap());
+            let distinct: std::collections::BTreeSet<_> = sample.iter().collect();
+            assert_eq!(
+                distinct.len(),
+                count,
+                "{sample:?} of {population}, seed {seed}"
+            );
+            assert!(sample.iter().all(|&drawn| drawn < population), "{sample:?}");
+
+            let in_order: Vec<usize> = (0..population).collect();
+            let mut shuffled = in_order.clone();
+            random.shuffle(&mut shuffled);
+            let mut again = in_order.clone();
+            twin.shuffle(&mut again);
+            assert_eq!(shuffled, again, "seed {seed}");
+            shuffled.sort_unstable();
+            assert_eq!(shuffled, in_order, "seed {seed}");
+
+            assert!((0.0..1.0).contains(&random.random()));
+            twin.random();
+            assert!(random.choice_index(population) < population);
+            twin.choice_index(population);
+        }
+    }
+}

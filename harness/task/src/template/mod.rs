@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod json_text;
 mod literal;
 mod methods;
 mod python_string;
@@ -36,6 +37,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("string", python_text);
     environment.add_filter("join", methods::join_filter);
     environment.add_filter("list", methods::list_filter);
+    environment.add_filter("tojson", json_text::tojson);
     environment.add_filter("regex_replace", replace::regex_replace);
     environment
 });

@@ -49,7 +49,7 @@ fn integer(text: &str) -> Option<Value> {
     } else if !unsigned.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     } else if unsigned.contains(':') && !unsigned.starts_with('0') {
-        sexagesimal(&digits)?
+        sexagesimal(unsigned)?
     } else if digits.len() > 1 && digits.starts_with('0') {
         radix(&digits[1..], 8)?
     } else {
@@ -71,10 +71,13 @@ fn radix(digits: &str, radix: u32) -> Option<u64> {
     }
 }
 
+/// Parts to the base of 60, of one or two digits behind the first; only the first may hold `_`.
 fn sexagesimal(text: &str) -> Option<u64> {
-    let mut value = 0_u64;
-    for (index, part) in text.split(':').enumerate() {
-        let digit = radix(part, 10).filter(|&digit| index == 0 || digit < 60)?;
+    let (first, parts) = text.split_once(':')?;
+    let starts_right = first.starts_with(|first: char| first.is_ascii_digit());
+    let mut value = radix(&first.replace('_', ""), 10).filter(|_| starts_right)?;
+    for part in parts.split(':') {
+        let digit = radix(part, 10).filter(|&digit| part.len() < 3 && digit < 60)?;
         value = value.checked_mul(60)?.checked_add(digit)?;
     }
     Some(value)
@@ -88,7 +91,7 @@ fn sexagesimal_float(text: &str) -> Option<Value> {
     if !whole.contains(':') || !fraction.chars().all(is_fraction) {
         return None;
     }
-    let seconds = sexagesimal(&whole.replace('_', ""))?;
+    let seconds = sexagesimal(whole)?;
     let fraction: f64 = format!("0.{}0", fraction.replace('_', "")).parse().ok()?;
     Number::from_f64(sign as f64 * (seconds as f64 + fraction)).map(Value::Number)
 }
@@ -183,6 +186,59 @@ mod tests {
             assert_eq!(plain(text), value, "{text}");
         }
     }
+
+    /// Expected values: as above, of PyYAML 6.0.4.
+    #[test]
+    fn many_scalars_have_pyyamls_types() {
+        let text = "0778 _1 0b 0b2 0x 0xg 0X1F 0B1 0o7 +-9 --9 . .. .5e3 1.0e 1.0e+ 1e3 1e+3 1E5 _.5 1.e5 .e5 1:60 01:30 \
+            0:30 1:60.5 1:059 1:3_0 1:3_0.5 _1:30.5 1:059.5 Y n N yEs oN nULL ~~ None none nil 1,000 1-2 1/2 v1 1a a1 e1 e+1 0x1.8 inf nan Infinity \
+            2024-1-1 5e-324 100% $1 3e-4";
+        for text in text.split(' ') {
+            assert_eq!(plain(text), json!(text));
+        }
+        for (texts, value) in [
+            ("0 00 -00 0b0", json!(0)),
+            ("007 +7 0_7", json!(7)),
+            ("0777 0x1_ff", json!(511)),
+            ("-017", json!(-15)),
+            ("1_ 01", json!(1)),
+            ("1_000_000", json!(1_000_000)),
+            ("0b1_0", json!(2)),
+            ("-0b11", json!(-3)),
+            ("-0x1F", json!(-31)),
+            ("18446744073709551615", json!(u64::MAX)),
+            ("-9223372036854775808", json!(i64::MIN)),
+            ("1.5 +1.5 1_.5 1._5", json!(1.5)),
+            ("1. 0.1e+1", json!(1.0)),
+            ("00.5 0:0.5", json!(0.5)),
+            (".5e+3", json!(500.0)),
+            ("5.e+3", json!(5000.0)),
+            ("1.0E+2", json!(100.0)),
+            (".1_0", json!(0.1)),
+            ("2.5e-05", json!(2.5e-5)),
+            ("-5.e-1", json!(-0.5)),
+            ("1.7976931348623157e+308", json!(f64::MAX)),
+            ("1:0 1:00", json!(60)),
+            ("1:5", json!(65)),
+            ("1:5.", json!(65.0)),
+            ("1:59", json!(119)),
+            ("12:30:45", json!(45_045)),
+            ("-1:30", json!(-90)),
+            ("+1:30", json!(90)),
+            ("01:30.5 0_1:30.5", json!(90.5)),
+            ("1:2:3:4", json!(223_384)),
+            ("1_0:30", json!(630)),
+            ("60:59", json!(3659)),
+            ("Yes YES on On ON true True", json!(true)),
+            ("no No NO off OFF false False FALSE", json!(false)),
+            ("null Null", json!(null)),
+        ] {
+            for text in texts.split(' ') {
+                assert_eq!(plain(text), value, "{text}");
+            }
+        }
+    }
+
     /// Expected values: as above.
     #[test]
     fn tags_of_yaml_itself_decide_the_type() {
