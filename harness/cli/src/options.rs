@@ -96,7 +96,7 @@ pub(crate) fn worker() -> Result<WorkerCommand> {
     let threads = rayon::current_num_threads().to_string();
     Ok(WorkerCommand {
         program: std::env::current_exe()?,
-        arguments: vec!["worker".into(), "--threads".into(), threads.into()],
+        arguments: vec!["worker".into(), "--threads".into(), threads],
     })
 }
 

@@ -62,6 +62,9 @@ pub(crate) struct PairScore {
     pub(crate) is_greedy: bool,
 }
 
+/// Receives the pairs that a pass has finished, by their places, with the scores of their answer tokens.
+type OnPass<'a> = dyn FnMut(Vec<(usize, Vec<TokenScore>)>, Progress) -> Result<()> + 'a;
+
 impl Scorer {
     /// A scorer whose sequences are cut to what the model was made for, with the usual share of free memory.
     pub fn new(decoder: Decoder, tokenizer: Tokenizer) -> Self {
@@ -153,7 +156,7 @@ impl Scorer {
     pub(crate) fn score_each(
         &mut self,
         pairs: &[TokenizedPair],
-        on_pass: &mut dyn FnMut(Vec<(usize, Vec<TokenScore>)>, Progress) -> Result<()>,
+        on_pass: &mut OnPass,
     ) -> Result<()> {
         let mut walk = Walk::new(pairs, self.limits, self.decoder.spec().long_above());
         let rows = walk.rows_to_compute();

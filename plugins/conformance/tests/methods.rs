@@ -47,7 +47,7 @@ fn all_methods_pass() {
     let path = MethodPath::new(vec![build_folder()]);
     let libraries = path.list().unwrap();
     let is_there = |id: &&str| libraries.contains_key(*id);
-    assert!(method_ids().iter().all(|id| is_there(id)), "{libraries:?}");
+    assert!(method_ids().iter().all(is_there), "{libraries:?}");
     let (mut failures, mut passed) = (Vec::new(), 0);
     for (id, library) in &libraries {
         for finding in check(library, &settings(id), recordings.as_ref()).unwrap() {

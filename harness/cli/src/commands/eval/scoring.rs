@@ -50,22 +50,25 @@ impl Scoring<'_> {
         // Answers that are kept are looked for by text.
         let encoder = self.cache.is_none().then(|| self.scorer.encoder().clone());
         let (documents, options) = (self.documents, self.options);
-        let questions = |task: &Task| {
+        let questions = |task: &Task| -> Result<Questions> {
             let options = documents.of(task.spec(), options);
-            Questions::new(task, &options, encoder.as_ref())
+            Ok(Questions::new(task, &options, encoder.as_ref())?)
         };
         if self.prepares_ahead {
             std::thread::scope(|scope| {
                 let (ready, next) = sync_channel(0);
                 scope.spawn(move || {
-                    let mut made = tasks.iter().map(questions);
-                    // Whoever listens may have given up.
-                    made.try_for_each(|questions| ready.send(questions)).ok();
+                    for task in tasks {
+                        // Whoever listens may have given up.
+                        if ready.send(questions(task)).is_err() {
+                            break;
+                        }
+                    }
                 });
-                self.add_each(tasks, &mut |_| Ok(next.recv()??), start, run)
+                self.add_each(tasks, &mut |_| next.recv()?, start, run)
             })?;
         } else {
-            self.add_each(tasks, &mut |task| Ok(questions(task)?), start, run)?;
+            self.add_each(tasks, &mut |task| questions(task), start, run)?;
         }
         self.say_the_rest(run);
         Ok(())
