@@ -27,6 +27,9 @@ pub(crate) use python_text::python_text;
 /// The name of the only template of an environment.
 const NAME: &str = "template";
 
+/// Signs in a row that a template may have; the stack of a thread holds several times as many.
+const MOST_SIGNS: usize = 1000;
+
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -73,6 +76,10 @@ pub(crate) enum Rendered {
 impl Template {
     /// Compiles a template.
     pub(crate) fn compile(source: &str) -> Result<Self, Error> {
+        if longest_signs(source) > MOST_SIGNS {
+            let reason = format!("more than {MOST_SIGNS} of `-` or `not` in a row");
+            return Err(Error::new(ErrorKind::SyntaxError, reason));
+        }
         let expression = sole_expression(source)
             .and_then(|inner| ENVIRONMENT.compile_expression_owned(inner.to_owned()).ok());
         let compiled = if let Some(expression) = expression {
@@ -116,6 +123,21 @@ impl Template {
     }
 }
 
+/// The longest row of `-` and `not`, white space aside: the engine's parser calls itself for each and has no limit of its
+/// own for them, so that thousands overflow the stack.
+fn longest_signs(source: &str) -> usize {
+    let (mut row, mut longest) = (0, 0);
+    for character in source.replace("not", "-").chars() {
+        match character {
+            '-' => row += 1,
+            _ if character.is_whitespace() => {}
+            _ => row = 0,
+        }
+        longest = longest.max(row);
+    }
+    longest
+}
+
 /// The inside of a template that is one `{{ … }}`; the marks of white-space control have nothing to act on there.
 fn sole_expression(source: &str) -> Option<&str> {
     let inner = source.strip_prefix("{{")?.strip_suffix("}}")?;
@@ -157,4 +179,24 @@ fn list(value: &Value) -> Result<Vec<serde_json::Value>, Error> {
 /// minijinja refuses undefined names before it comes here.
 fn write_python_text(output: &mut Output, _: &mut State, value: &Value) -> Result<(), Error> {
     output.write_str(&python_text(value)).map_err(Error::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_SIGNS, Template, words};
+
+    #[test]
+    fn rows_of_signs_do_not_overflow_the_stack() {
+        for sign in ["-", "- \n", "not "] {
+            let source = |count: usize| format!("{{{{ {}1 }}}}", sign.repeat(count));
+            assert!(Template::compile(&source(MOST_SIGNS)).is_ok(), "{sign}");
+            let source = source(50_000);
+            let refused = Template::compile(&source).err();
+            let words = refused.map(|error| words(&error, &source));
+            assert!(
+                words.is_some_and(|words| words.contains("in a row")),
+                "{sign}"
+            );
+        }
+    }
 }
