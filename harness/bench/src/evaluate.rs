@@ -94,7 +94,7 @@ pub fn evaluate(
     Questions::new(task, options, None)?.evaluate(task, scorer, None, progress)
 }
 
-fn requests(documents: &[DocumentRequests]) -> Vec<Request> {
+pub(crate) fn requests(documents: &[DocumentRequests]) -> Vec<Request> {
     let requests = documents.iter().flat_map(|document| &document.requests);
     requests.cloned().collect()
 }
@@ -136,7 +136,11 @@ impl Tally {
 }
 
 /// Says which document a request belongs to that cannot be answered.
-fn name_document(error: EngineError, task: &Task, documents: &[DocumentRequests]) -> BenchError {
+pub(crate) fn name_document(
+    error: EngineError,
+    task: &Task,
+    documents: &[DocumentRequests],
+) -> BenchError {
     let EngineError::InRequest { index, source } = error else {
         return error.into();
     };

@@ -3,11 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use harness_engine::{Encoder, EngineError};
+use harness_engine::Encoder;
 use harness_task::{DocumentRequests, Request, RequestOptions, Response, Task, python_str};
 use serde_json::json;
 
 use crate::error::{BenchError, Result};
+use crate::evaluate::{name_document, requests};
 use crate::run_directory::sha256_hex;
 
 /// Shorter questions may stand in a prompt by chance.
@@ -46,28 +47,25 @@ pub fn check_integrity(
     same_again(task, &documents, &task.requests(options)?)?;
     let answers: Vec<Response> = documents.iter().flat_map(made_up_answers).collect();
     task.check_scoring(&documents, &answers)?;
-    let mut cut = 0;
-    for document in &documents {
-        for request in &document.requests {
-            let fits = fits(encoder, request).map_err(|error| wrong(task, document, &error))?;
-            cut += usize::from(!fits);
-        }
-    }
+    let asked = requests(&documents);
+    let encoded = encoder.encode_requests(&asked);
+    let encoded = encoded.map_err(|error| name_document(error, task, &documents))?;
     let rows = task.documents();
     let lines = |lines: &mut dyn Iterator<Item = String>| {
         let text: String = lines.map(|line| line + "\n").collect();
         sha256_hex(text.as_bytes())
     };
-    let requests = || documents.iter().flat_map(|document| &document.requests);
     Ok(Integrity {
         rows: rows.len(),
         rows_sha256: lines(&mut rows.iter().map(|row| json!(row).to_string())),
         documents: documents.len(),
-        requests: answers.len(),
+        requests: asked.len(),
         requests_sha256: lines(
-            &mut requests().map(|request| json!(request.arguments()).to_string()),
+            &mut asked
+                .iter()
+                .map(|request| json!(request.arguments()).to_string()),
         ),
-        cut,
+        cut: encoded.cut(),
         remarks: remarks(task, &documents),
     })
 }
@@ -107,35 +105,6 @@ fn made_up_answers(document: &DocumentRequests) -> impl Iterator<Item = Response
         }
     };
     document.requests.iter().enumerate().map(answer)
-}
-
-/// Whether a request fits the model without losing the beginning of its prompt.
-fn fits(encoder: &Encoder, request: &Request) -> std::result::Result<bool, EngineError> {
-    match request {
-        Request::Loglikelihood {
-            context,
-            continuation,
-        } => {
-            let pair = encoder.pair(context, continuation)?;
-            encoder.cut(pair, continuation).map(|(_, is_cut)| !is_cut)
-        }
-        Request::GenerateUntil {
-            context,
-            generation,
-        } => {
-            let (max_tokens, max_length) = (generation.max_tokens, encoder.max_length());
-            if max_tokens >= max_length {
-                return Err(EngineError::NoRoomForPrompt {
-                    max_tokens,
-                    max_length,
-                });
-            }
-            let tokens = encoder.tokenizer().encode(context)?.len();
-            Ok(tokens + max_tokens <= max_length)
-        }
-        // Long texts are cut into windows.
-        _ => Ok(true),
-    }
 }
 
 fn remarks(task: &Task, documents: &[DocumentRequests]) -> Vec<String> {

@@ -122,8 +122,8 @@ impl Scorer {
 
     fn work(&mut self, encoded: EncodedRequests) -> Work {
         let mut work = Work::default();
+        self.statistics.truncated += encoded.cut();
         for (request, encoded) in encoded.0.into_iter().enumerate() {
-            self.statistics.truncated += usize::from(encoded.is_cut);
             match encoded.tokens {
                 RequestTokens::Continuation(pair) => {
                     self.add_scored(request, vec![pair], false, &mut work);

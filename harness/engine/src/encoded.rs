@@ -12,6 +12,11 @@ use crate::error::{EngineError, Result};
 pub struct EncodedRequests(pub(crate) Vec<EncodedRequest>);
 
 impl EncodedRequests {
+    /// How many lost the beginning of their contexts, to fit the model.
+    pub fn cut(&self) -> usize {
+        self.0.iter().filter(|request| request.is_cut).count()
+    }
+
     /// Says which places in the run's list these requests have, where they are only some of it.
     pub(crate) fn at_places(mut self, places: &[usize]) -> Self {
         for (request, &place) in self.0.iter_mut().zip(places) {
