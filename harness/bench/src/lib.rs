@@ -4,6 +4,7 @@
 //! process ([`unlearn`]), everything else in this one.
 
 pub mod demo;
+pub mod experiment;
 pub mod relearn;
 pub mod scorecard;
 pub mod unlearn;
