@@ -1,14 +1,20 @@
 //! An experiment: one original, many methods, seeds and tasks, measured alike and put on one scorecard.
 
 mod figure;
+mod numbers;
+mod plan;
 mod record;
 mod scorecard;
+mod spec;
 mod standing;
+mod utility;
 
 pub use figure::Figure;
+pub use plan::{Making, PlannedSubject, PlannedUnlearning, plan};
 pub use record::{
     AnsweredQuestion, Cost, DocumentScores, ExperimentRecord, Outcome, Reached, Recovery, Scores,
     Subject, SubjectKind, Training, UtilityScores,
 };
 pub use scorecard::{Comparison, Row, Scorecard, UTILITY_BOUND};
+pub use spec::{ExperimentSpec, Limits, MethodSpec, RelearnSpec, UnlearnSpec};
 pub use standing::{HEADLINE, OVER_FORGOTTEN, RelearnTime, RelearnTimes, Standing};
