@@ -109,7 +109,10 @@ pub(super) enum WorkerEvent {
     /// Answer to [`Job::Describe`].
     Described(MethodDescription),
     /// The model is there and training begins.
-    Started,
+    Started {
+        /// The method that trains.
+        method: MethodDescription,
+    },
     /// One step is done.
     Step(StepRecord),
     /// The method has something to say.
@@ -117,8 +120,13 @@ pub(super) enum WorkerEvent {
         /// Its words.
         text: String,
     },
+    /// The steps are done, and the weights are about to be written.
+    Writing,
     /// The weights are written.
-    Finished,
+    Finished {
+        /// The most resident memory of the child; 0 where the system does not tell.
+        peak_memory_bytes: u64,
+    },
     /// The work cannot go on.
     Failed {
         /// Names plugin, function and cause.

@@ -1,5 +1,7 @@
 //! `harness unlearn`: run a method on a model and write the result as a model directory.
 
+mod child;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -13,7 +15,7 @@ use harness_model::{Model, check_output};
 use crate::exit::Refused;
 use crate::locations::method_folders;
 use crate::model_source::ModelSource;
-use crate::options::{TaskOptions, device, limit, worker};
+use crate::options::{TaskOptions, device, limit};
 use crate::output;
 use crate::progress::Terminal;
 
@@ -87,6 +89,8 @@ pub(crate) struct Unlearn {
     #[arg(long, value_name = "DIR")]
     method_path: Vec<PathBuf>,
     #[command(flatten)]
+    child: child::ChildOptions,
+    #[command(flatten)]
     tasks_and_data: TaskOptions,
 }
 
@@ -123,9 +127,14 @@ impl Unlearn {
             total: Some(self.steps),
             unit: "steps",
         });
-        let summary = run(&worker()?, job, &self.output_path, &mut |event| {
-            terminal.show(event);
-        });
+        let summary = run(
+            &self.child.worker()?,
+            job,
+            &self.output_path,
+            &mut |event| {
+                terminal.show(event);
+            },
+        );
         if summary.is_err() {
             terminal.show(Event::StageFinished {
                 remark: "failed".into(),
@@ -149,7 +158,7 @@ impl Unlearn {
     /// Everything that can be wrong with the request is found here, before anything is computed.
     fn job(&self, training: TrainingOptions, terminal: &mut Terminal) -> Result<UnlearnJob> {
         let path = MethodPath::new(method_folders(&self.method_path)?);
-        let (library, description) = find_method(&worker()?, &path, &self.method)?;
+        let (library, description) = find_method(&self.child.worker()?, &path, &self.method)?;
         let options = description.parse_settings(&self.settings)?;
         let tasks = self.tasks_and_data.library()?;
         let forget = self
