@@ -156,9 +156,11 @@ impl<'a> MethodRecord<'a> {
 
 /// The documents of each role that has some.
 fn data(job: &UnlearnJob) -> Result<Map<String, Value>> {
-    let roles: [(&str, &str, &[TextPair]); 2] = [
+    let roles: [(&str, &str, &[TextPair]); 4] = [
         ("forget", &job.forget_task, &job.forget),
         ("retain", &job.retain_task, &job.retain),
+        ("normal", &job.normal_task, &job.normal),
+        ("alternate", &job.alternate_task, &job.alternate),
     ];
     let as_json = |(role, task, pairs): (&str, &str, &[TextPair])| {
         let record = DataRecord {
