@@ -27,6 +27,9 @@ use crate::progress::Terminal;
 #[derive(Args)]
 #[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(crate) struct Unlearn {
+    /// YAML file with options of this command, by their names; the command line goes before it
+    #[arg(long, short = 'C', value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The original model: a directory, a GGUF file or a hub id
     #[arg(long, value_name = "DIR|GGUF|ORG/NAME")]
     model: PathBuf,
