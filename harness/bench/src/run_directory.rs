@@ -104,15 +104,19 @@ impl RunDirectory {
     /// # Errors
     /// When it cannot be written.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        let file = self.join(name);
-        let problem = |error: serde_json::Error| BenchError::BadRecord {
-            path: file.clone(),
-            problem: error.to_string(),
-        };
-        let mut text = serde_json::to_string_pretty(value).map_err(problem)?;
-        text.push('\n');
-        write_atomically(&file, text.as_bytes())
+        write_json(&self.join(name), value)
     }
+}
+
+/// Writes a file of JSON whole or not at all.
+pub(crate) fn write_json(file: &Path, value: &impl Serialize) -> Result<()> {
+    let problem = |error: serde_json::Error| BenchError::BadRecord {
+        path: file.to_owned(),
+        problem: error.to_string(),
+    };
+    let mut text = serde_json::to_string_pretty(value).map_err(problem)?;
+    text.push('\n');
+    write_atomically(file, text.as_bytes())
 }
 
 /// Writes beside the file and renames, so that a reader sees the old contents or the new, never a part.

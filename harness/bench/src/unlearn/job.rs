@@ -40,9 +40,21 @@ pub struct UnlearnJob {
     pub forget: Vec<TextPair>,
     /// The retain set's task.
     pub retain_task: String,
-    /// What is to be kept, also the general prompts and answers of methods that want such; empty where the method wants neither.
+    /// What is to be kept; empty where the method does not want it.
     pub retain: Vec<TextPair>,
-    /// Answers that take the place of the forget set's, for methods that want other answers; one is drawn for each document.
+    /// The task of the general prompts and answers.
+    #[serde(default)]
+    pub normal_task: String,
+    /// General prompts and answers, for methods that want such; empty: the retain set's.
+    #[serde(default)]
+    pub normal: Vec<TextPair>,
+    /// The task of the other answers.
+    #[serde(default)]
+    pub alternate_task: String,
+    /// The forget set's prompts with other answers, document by document, for methods that want such; empty: refusals.
+    #[serde(default)]
+    pub alternate: Vec<TextPair>,
+    /// Answers that take the place of the forget set's where there are no others; one is drawn for each document.
     #[serde(default)]
     pub refusals: Vec<String>,
     /// Answers of other prompts for each forget prompt, for methods that want such and have no option for it.
@@ -52,6 +64,17 @@ pub struct UnlearnJob {
     pub training: TrainingOptions,
     /// Directory that the child writes the model into; it holds the parent's log already.
     pub output: PathBuf,
+}
+
+impl UnlearnJob {
+    /// General prompts and answers, with their task's name.
+    pub fn general(&self) -> (&str, &[TextPair]) {
+        if self.normal.is_empty() {
+            (&self.retain_task, &self.retain)
+        } else {
+            (&self.normal_task, &self.normal)
+        }
+    }
 }
 
 /// Settings of the training loop, which is the harness's own.
@@ -109,7 +132,10 @@ pub(super) enum WorkerEvent {
     /// Answer to [`Job::Describe`].
     Described(MethodDescription),
     /// The model is there and training begins.
-    Started,
+    Started {
+        /// The method that trains.
+        method: MethodDescription,
+    },
     /// One step is done.
     Step(StepRecord),
     /// The method has something to say.
@@ -117,8 +143,13 @@ pub(super) enum WorkerEvent {
         /// Its words.
         text: String,
     },
+    /// The steps are done, and the weights are about to be written.
+    Writing,
     /// The weights are written.
-    Finished,
+    Finished {
+        /// The most resident memory of the child; 0 where the system does not tell.
+        peak_memory_bytes: u64,
+    },
     /// The work cannot go on.
     Failed {
         /// Names plugin, function and cause.

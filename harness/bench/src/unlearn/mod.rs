@@ -1,16 +1,23 @@
 //! Unlearning with a method's library, in a child process: a crash of the method ends the child, not the experiment.
 //!
-//! The parent ([`run`], [`find_method`]) sends one [`Job`] as JSON to the child's standard input and reads one event a line
-//! from its standard output; [`serve`] is the child. The parent keeps the log, the child writes the weights.
+//! The parent ([`run`], [`find_method`]) sends one [`Job`] as a line of JSON to the child's standard input and reads one event a
+//! line from its standard output; [`serve`] is the child. The parent keeps the log, the child writes the weights. Each notices
+//! when the other is gone: the parent by the child's output and its state, the child by the end of its input.
 
+mod child;
 mod job;
 mod model_step;
 mod parent;
+mod process;
+mod record;
 mod role_data;
+mod step_log;
 mod training;
 mod worker;
 
+pub use child::{ChildLimits, WorkerCommand};
 pub use job::{Job, StepRecord, TrainingOptions, UnlearnJob};
 pub use model_step::{ModelStep, Passes, Remembered};
-pub use parent::{UnlearnSummary, WorkerCommand, find_method, run};
+pub use parent::{find_method, run};
+pub use record::UnlearnSummary;
 pub use worker::serve;

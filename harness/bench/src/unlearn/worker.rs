@@ -1,27 +1,43 @@
 //! The child's side: loads the library, trains, writes the weights, and says on standard output how it goes.
 
-use std::io::Write;
+use std::io::{BufRead, Read, Write};
 use std::path::Path;
 
-use harness_host::LoadedMethod;
+use harness_host::{LoadedMethod, MethodDescription};
 use harness_model::{Model, write_model_files};
 
 use super::job::{Job, UnlearnJob, WorkerEvent};
+use super::process;
 use super::training::Unlearning;
 use crate::error::{BenchError, Result};
 
-/// Does the job that `input` holds as JSON and writes events to `output`, one a line. Failures are events, too.
+/// Does the job that is the first line of `input`, and writes events to `output`, one a line. Failures are events, too. When
+/// `input` ends, the parent is gone, and the process ends at once, whatever it is doing.
 ///
 /// # Errors
 /// When `output` cannot be written: the parent is gone.
-pub fn serve(input: &str, output: &mut dyn Write) -> std::io::Result<()> {
-    let (message, refused) = match work(input, output) {
+pub fn serve(
+    mut input: impl BufRead + Send + 'static,
+    output: &mut dyn Write,
+) -> std::io::Result<()> {
+    let mut job = String::new();
+    input.read_line(&mut job)?;
+    std::thread::spawn(move || end_with(input));
+    process::offer_to_the_system();
+    let (message, refused) = match work(&job, output) {
         Ok(()) => return Ok(()),
         Err(Failure::ParentGone(error)) => return Err(error),
         Err(Failure::Refused(message)) => (message, true),
         Err(Failure::Failed(message)) => (message, false),
     };
     write_event(output, &WorkerEvent::Failed { message, refused })
+}
+
+/// Waits for the end of what the parent holds open, then ends this process. It is killed, because a method may be in the middle
+/// of anything, and handlers at an orderly exit could wait for it.
+fn end_with(mut parent: impl Read) {
+    let _ = std::io::copy(&mut parent, &mut std::io::sink());
+    process::kill_this_process();
 }
 
 enum Failure {
@@ -47,9 +63,12 @@ fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::Failed(error.to_string())
 }
 
+/// Writes an event as a line of its own, even where a method has begun one.
 fn write_event(output: &mut dyn Write, event: &WorkerEvent) -> std::io::Result<()> {
-    serde_json::to_writer(&mut *output, event)?;
-    output.write_all(b"\n")?;
+    let mut line = vec![b'\n'];
+    serde_json::to_writer(&mut line, event)?;
+    line.push(b'\n');
+    output.write_all(&line)?;
     output.flush()
 }
 
@@ -67,8 +86,8 @@ fn work(input: &str, output: &mut dyn Write) -> std::result::Result<(), Failure>
 }
 
 fn unlearn(job: &UnlearnJob, output: &mut dyn Write) -> std::result::Result<(), Failure> {
-    let mut unlearning = prepare(job).map_err(refused)?;
-    write_event(output, &WorkerEvent::Started)?;
+    let (method, mut unlearning) = prepare(job).map_err(refused)?;
+    write_event(output, &WorkerEvent::Started { method })?;
     for step in 0..job.training.steps {
         let (record, messages) = unlearning
             .step(step)
@@ -78,21 +97,24 @@ fn unlearn(job: &UnlearnJob, output: &mut dyn Write) -> std::result::Result<(), 
         }
         write_event(output, &WorkerEvent::Step(record))?;
     }
+    write_event(output, &WorkerEvent::Writing)?;
     write(job, &unlearning).map_err(failed)?;
-    Ok(write_event(output, &WorkerEvent::Finished)?)
+    let peak_memory_bytes = process::peak_bytes_of_this_process();
+    write_event(output, &WorkerEvent::Finished { peak_memory_bytes })?;
+    Ok(())
 }
 
 fn in_step(step: usize, error: &BenchError) -> String {
     format!("{error} (step {})", step + 1)
 }
 
-fn prepare(job: &UnlearnJob) -> Result<Unlearning> {
+fn prepare(job: &UnlearnJob) -> Result<(MethodDescription, Unlearning)> {
     let method = LoadedMethod::open(&job.library)?;
     let instance = method.create(&job.options)?;
     let model = Model::open(&job.model, &job.device.open()?)?;
-    Unlearning::new(job, model, instance, &|need| {
-        method.description().needs(need)
-    })
+    let description = method.description();
+    let unlearning = Unlearning::new(job, model, instance, &|need| description.needs(need))?;
+    Ok((description.clone(), unlearning))
 }
 
 fn write(job: &UnlearnJob, unlearning: &Unlearning) -> Result<()> {

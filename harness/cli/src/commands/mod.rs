@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod config;
 mod demo;
 mod eval;
 mod methods;
@@ -11,7 +12,7 @@ mod worker;
 
 use clap::Subcommand;
 
-pub(crate) use eval::with_config;
+pub(crate) use config::with_config;
 
 /// What can be meant by a misspelt command.
 pub(crate) const NAMES: [&str; 7] = [
@@ -22,7 +23,7 @@ pub(crate) const NAMES: [&str; 7] = [
 pub(crate) enum Command {
     Demo(demo::Demo),
     Eval(Box<eval::Eval>),
-    Unlearn(unlearn::Unlearn),
+    Unlearn(Box<unlearn::Unlearn>),
     Relearn(relearn::Relearn),
     Tasks(tasks::Tasks),
     Methods(methods::Methods),

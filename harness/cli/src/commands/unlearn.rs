@@ -1,19 +1,22 @@
 //! `harness unlearn`: run a method on a model and write the result as a model directory.
 
+mod child;
+mod roles;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use harness_bench::Event;
 use harness_bench::unlearn::{TrainingOptions, UnlearnJob, find_method, run};
-use harness_host::{MethodPath, Need};
+use harness_host::MethodPath;
 use harness_model::train::ScheduleKind;
 use harness_model::{Model, check_output};
 
 use crate::exit::Refused;
 use crate::locations::method_folders;
 use crate::model_source::ModelSource;
-use crate::options::{TaskOptions, device, limit, worker};
+use crate::options::{TaskOptions, device};
 use crate::output;
 use crate::progress::Terminal;
 
@@ -24,6 +27,9 @@ use crate::progress::Terminal;
 #[derive(Args)]
 #[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(crate) struct Unlearn {
+    /// YAML file with options of this command, by their names; the command line goes before it
+    #[arg(long, short = 'C', value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The original model: a directory, a GGUF file or a hub id
     #[arg(long, value_name = "DIR|GGUF|ORG/NAME")]
     model: PathBuf,
@@ -33,15 +39,8 @@ pub(crate) struct Unlearn {
     /// Option of the method (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// Task whose answers are to be forgotten
-    #[arg(long, value_name = "TASK")]
-    forget: String,
-    /// Task whose answers are to be kept; methods that use one need it
-    #[arg(long, value_name = "TASK")]
-    retain: Option<String>,
-    /// Refusals for methods that answer the forget prompts otherwise, one a line; the harness has a dozen of its own
-    #[arg(long, value_name = "FILE")]
-    refusals: Option<PathBuf>,
+    #[command(flatten)]
+    roles: roles::RoleOptions,
     /// Where the unlearned model goes
     #[arg(long, value_name = "OUT")]
     output_path: PathBuf,
@@ -74,9 +73,6 @@ pub(crate) struct Unlearn {
     /// Keep only each layer's input for the gradients and run the layers again: less memory, about a third more time
     #[arg(long)]
     activation_checkpoints: bool,
-    /// Forget documents to use: a count, or below 1 a share
-    #[arg(long, value_name = "N")]
-    limit: Option<f64>,
     /// Seed of the order of documents
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -87,24 +83,10 @@ pub(crate) struct Unlearn {
     #[arg(long, value_name = "DIR")]
     method_path: Vec<PathBuf>,
     #[command(flatten)]
+    child: child::ChildOptions,
+    #[command(flatten)]
     tasks_and_data: TaskOptions,
 }
-
-/// What is answered where nothing else is said.
-const REFUSALS: [&str; 12] = [
-    "I don't know.",
-    "I don't know the answer to that.",
-    "I'm not sure about that.",
-    "I have no information about that.",
-    "I'm afraid I can't answer this question.",
-    "That is not something I know.",
-    "I can't tell you that.",
-    "I'm sorry, I don't have an answer.",
-    "This is beyond what I know.",
-    "I was not taught about this.",
-    "I have never heard of that.",
-    "I couldn't say.",
-];
 
 const EXAMPLES: &str = "Examples:
   harness unlearn --model DIR --method npo --forget tofu_forget01 --retain tofu_retain99 --steps 20 --data-dir DATA --output-path OUT
@@ -123,9 +105,14 @@ impl Unlearn {
             total: Some(self.steps),
             unit: "steps",
         });
-        let summary = run(&worker()?, job, &self.output_path, &mut |event| {
-            terminal.show(event);
-        });
+        let summary = run(
+            &self.child.worker()?,
+            job,
+            &self.output_path,
+            &mut |event| {
+                terminal.show(event);
+            },
+        );
         if summary.is_err() {
             terminal.show(Event::StageFinished {
                 remark: "failed".into(),
@@ -149,28 +136,9 @@ impl Unlearn {
     /// Everything that can be wrong with the request is found here, before anything is computed.
     fn job(&self, training: TrainingOptions, terminal: &mut Terminal) -> Result<UnlearnJob> {
         let path = MethodPath::new(method_folders(&self.method_path)?);
-        let (library, description) = find_method(&worker()?, &path, &self.method)?;
+        let (library, description) = find_method(&self.child.worker()?, &path, &self.method)?;
         let options = description.parse_settings(&self.settings)?;
-        let tasks = self.tasks_and_data.library()?;
-        let forget = self
-            .tasks_and_data
-            .answers(&tasks, &self.forget, limit(self.limit)?)?;
-        let wanted = [Need::Retain, Need::Normal, Need::Mismatch]
-            .into_iter()
-            .any(|need| description.needs(need));
-        if wanted && self.retain.is_none() {
-            let message = format!(
-                "method {} needs a retain set: --retain TASK",
-                description.id
-            );
-            return Err(Refused(message).into());
-        }
-        // Loaded even where the method does not want it: a misspelt name is a mistake all the same.
-        let retain = match &self.retain {
-            Some(retain) => self.tasks_and_data.answers(&tasks, retain, None)?,
-            None => Vec::new(),
-        };
-        let retain = if wanted { retain } else { Vec::new() };
+        let roles = self.roles.load(&self.tasks_and_data, &description)?;
         let model = ModelSource::new(&self.model).locate(terminal)?;
         Model::check(&model)?;
         Ok(UnlearnJob {
@@ -178,29 +146,19 @@ impl Unlearn {
             device: device(&self.device)?,
             library,
             options,
-            forget_task: self.forget.clone(),
-            forget,
-            retain_task: self.retain.clone().unwrap_or_default(),
-            retain,
-            refusals: self.refusals()?,
+            forget_task: self.roles.forget.clone(),
+            forget: roles.forget,
+            retain_task: roles.retain_task,
+            retain: roles.retain,
+            normal_task: roles.normal_task,
+            normal: roles.normal,
+            alternate_task: roles.alternate_task,
+            alternate: roles.alternate,
+            refusals: roles.refusals,
             mismatched_answers: description.default_count("mismatched_answers"),
             training,
             output: PathBuf::new(),
         })
-    }
-
-    fn refusals(&self) -> Result<Vec<String>> {
-        let Some(path) = &self.refusals else {
-            return Ok(REFUSALS.map(str::to_owned).to_vec());
-        };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Refused(format!("--refusals {}: {error}", path.display())))?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let refusals: Vec<String> = lines.map(str::to_owned).collect();
-        if refusals.is_empty() {
-            return Err(Refused(format!("--refusals {}: no line in it", path.display())).into());
-        }
-        Ok(refusals)
     }
 
     fn training(&self) -> Result<TrainingOptions> {

@@ -1,0 +1,60 @@
+//! `unlearn.jsonl`: the steps of a run, a line each, written as they are taken. It refuses half a line: where one cannot be
+//! written whole, the log ends before it.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::job::StepRecord;
+use crate::error::{Result, io};
+
+/// The log's name in the output directory.
+const LOG: &str = "unlearn.jsonl";
+
+/// The log of a run that goes on.
+pub(super) struct StepLog {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    steps: Vec<StepRecord>,
+}
+
+impl StepLog {
+    /// An empty log in `directory`.
+    pub(super) fn create(directory: &Path) -> Result<Self> {
+        let path = directory.join(LOG);
+        let file = File::create(&path).map_err(io(&path))?;
+        Ok(Self {
+            path,
+            file,
+            bytes: 0,
+            steps: Vec::new(),
+        })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The steps so far.
+    pub(super) fn steps(&self) -> &[StepRecord] {
+        &self.steps
+    }
+
+    /// Adds a step.
+    ///
+    /// # Errors
+    /// When its line cannot be written.
+    pub(super) fn add(&mut self, step: &StepRecord) -> Result<()> {
+        let line = format!("{}\n", serde_json::json!(step));
+        if let Err(error) = self.file.write_all(line.as_bytes()) {
+            // A full disk takes a part of a line; shortening a file needs no room.
+            let _ = self.file.set_len(self.bytes);
+            return Err(io(&self.path)(error));
+        }
+        self.bytes += line.len() as u64;
+        self.steps.push(step.clone());
+        Ok(())
+    }
+}
