@@ -103,6 +103,14 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When it cannot be written.
+    pub fn write(&self, name: &str, contents: &[u8]) -> Result<()> {
+        write_atomically(&self.join(name), contents)
+    }
+
+    /// Writes a file of JSON whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         write_json(&self.join(name), value)
     }

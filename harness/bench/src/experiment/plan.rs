@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::record::SubjectKind;
+use super::record::{Cost, Outcome, Subject, SubjectKind};
 use super::spec::{ExperimentSpec, MethodSpec};
 
 /// A model of the plan.
@@ -59,6 +59,17 @@ impl PlannedSubject {
         match self.seed {
             Some(seed) => format!("{row}-seed{seed}"),
             None => row,
+        }
+    }
+
+    /// It with its outcome.
+    pub(super) fn subject(&self, outcome: Outcome, cost: Option<Cost>) -> Subject {
+        Subject {
+            row: self.row.clone(),
+            kind: self.kind,
+            seed: self.seed,
+            outcome,
+            cost,
         }
     }
 

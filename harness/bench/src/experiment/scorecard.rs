@@ -7,7 +7,7 @@ use harness_metric::{Bootstrap, holm};
 use serde::{Deserialize, Serialize};
 
 use super::figure::{Figure, Proportion, forgetting_difference};
-use super::record::{Cost, Outcome, Scores, Subject, SubjectKind};
+use super::record::{Cost, ExperimentRecord, Outcome, Scores, Subject, SubjectKind};
 use super::standing::{Anchors, HEADLINE, Standing};
 use crate::error::{BenchError, Result};
 
@@ -110,6 +110,16 @@ impl Scorecard {
             ranking,
             comparisons,
         })
+    }
+}
+
+impl ExperimentRecord {
+    /// Its scorecard, with the usual bootstrap.
+    ///
+    /// # Errors
+    /// As [`Scorecard::new`].
+    pub fn scorecard(&self) -> Result<Scorecard> {
+        Scorecard::new(&self.subjects, Bootstrap::default())
     }
 }
 

@@ -116,13 +116,7 @@ struct FullMethod {
 impl From<MethodEntry> for MethodSpec {
     fn from(entry: MethodEntry) -> Self {
         match entry {
-            MethodEntry::Id(method) => Self {
-                method,
-                name: None,
-                set: BTreeMap::new(),
-                learning_rates: Vec::new(),
-                steps: None,
-            },
+            MethodEntry::Id(method) => Self::of(&method),
             MethodEntry::Full(full) => Self {
                 method: full.method,
                 name: full.name,
@@ -135,6 +129,17 @@ impl From<MethodEntry> for MethodSpec {
 }
 
 impl MethodSpec {
+    /// A method with the experiment's settings and its own defaults.
+    pub fn of(method: &str) -> Self {
+        Self {
+            method: method.to_owned(),
+            name: None,
+            set: BTreeMap::new(),
+            learning_rates: Vec::new(),
+            steps: None,
+        }
+    }
+
     /// Its options as `--set` takes them.
     pub fn settings(&self) -> Vec<String> {
         let text = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
@@ -294,17 +299,38 @@ impl ExperimentSpec {
                 .to_string_lossy()
                 .into_owned();
         }
-        spec.check(file)?;
+        spec.check(&file.display().to_string())?;
         Ok(spec)
     }
 
-    fn check(&self, file: &Path) -> Result<()> {
-        let refuse = |problem: &str| {
-            Err(BenchError::Request(format!(
-                "{}: {problem}",
-                file.display()
-            )))
-        };
+    /// An experiment with nothing but what it needs.
+    pub fn new(model: PathBuf, forget: String, methods: Vec<MethodSpec>) -> Self {
+        Self {
+            name: "bench".into(),
+            model,
+            oracle: None,
+            oracle_twin: None,
+            forget,
+            paraphrased: None,
+            retain: None,
+            utility: Vec::new(),
+            limits: Limits::default(),
+            methods,
+            seeds: one_seed(),
+            unlearn: UnlearnSpec::default(),
+            relearn: RelearnSpec::default(),
+            rounding: four_and_eight(),
+            noise: yes(),
+            questions: some_questions(),
+        }
+    }
+
+    /// Refuses what makes no sense; `from` says where it was written.
+    ///
+    /// # Errors
+    /// On numbers out of bounds and empty lists.
+    pub fn check(&self, from: &str) -> Result<()> {
+        let refuse = |problem: &str| Err(BenchError::Request(format!("{from}: {problem}")));
         let rates = (self
             .methods
             .iter()
