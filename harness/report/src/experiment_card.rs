@@ -22,6 +22,8 @@ pub(crate) struct Cell {
 pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) meaning: &'static str,
+    /// Whether the terminal has room for its small print.
+    is_headline: bool,
     cell: fn(&Row) -> Cell,
 }
 
@@ -107,6 +109,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "Forgotten F",
         meaning: "extraction strength between the original's (0) and the oracle's (1); ! marks more than the oracle",
+        is_headline: true,
         cell: |row| {
             standing(row, |standing| {
                 let mut cell = Cell::figure(standing.forgetting.get(HEADLINE).copied());
@@ -120,6 +123,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "F reworded",
         meaning: "the same where the facts are asked in other words",
+        is_headline: false,
         cell: |row| {
             standing(row, |standing| {
                 Cell::figure(standing.forgetting_paraphrased)
@@ -129,21 +133,25 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "ES",
         meaning: "extraction strength: share of an answer that the model completes by itself",
+        is_headline: false,
         cell: |row| score(row, "forget", HEADLINE),
     },
     Column {
         name: "P",
         meaning: "probability of the answers that were to be forgotten, length-normalised",
+        is_headline: false,
         cell: |row| score(row, "forget", "probability"),
     },
     Column {
         name: "Useful U",
         meaning: "mean over utility tasks of the share of the original's score that is left, chance taken off",
+        is_headline: true,
         cell: |row| standing(row, |standing| Cell::figure(standing.utility)),
     },
     Column {
         name: "U worst",
         meaning: "the task with the smallest share",
+        is_headline: true,
         cell: |row| {
             standing(row, |standing| match &standing.worst_utility {
                 Some((task, share)) => Cell {
@@ -157,16 +165,19 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "T .5",
         meaning: "samples of relearning until half of the knowledge is back; ≥ not reached",
+        is_headline: false,
         cell: |row| relearn(row, |times| times.half),
     },
     Column {
         name: "T .9",
         meaning: "samples of relearning until nine tenths are back",
+        is_headline: true,
         cell: |row| relearn(row, |times| times.nine_tenths),
     },
     Column {
         name: "AURC",
         meaning: "mean recovery over a logarithmic grid of samples: 1 knew it from the start",
+        is_headline: false,
         cell: |row| {
             standing(row, |standing| {
                 standing.relearning.map_or_else(Cell::absent, |times| {
@@ -178,11 +189,13 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "4-bit ρ",
         meaning: "share of the knowledge that rounding the weights to 4 bits brings back or leaves",
+        is_headline: false,
         cell: |row| bits(row, 4),
     },
     Column {
         name: "Cost",
         meaning: "floating-point operations in proportion to making the oracle",
+        is_headline: false,
         cell: |row| match row.cost_share {
             Some(share) => Cell::number(share, format!("{:.1} %", share * 100.0)),
             None => Cell::absent(),
@@ -191,6 +204,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "Tokens",
         meaning: "tokens through models, the frozen original's included",
+        is_headline: false,
         cell: |row| match row.cost {
             Some(cost) => Cell::number(cost.tokens as f64, cost.tokens.to_string()),
             None => Cell::absent(),
@@ -199,6 +213,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "Seconds",
         meaning: "wall time of one run",
+        is_headline: false,
         cell: |row| match row.cost {
             Some(cost) => Cell::number(cost.seconds, format!("{:.1}", cost.seconds)),
             None => Cell::absent(),
@@ -207,6 +222,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "Seeds",
         meaning: "models behind the row",
+        is_headline: false,
         cell: |row| Cell::number(row.seeds as f64, row.seeds.to_string()),
     },
 ];
@@ -227,16 +243,18 @@ pub(crate) fn row_name(row: &Row) -> String {
     format!("{}{}", row.name, if is_front { " *" } else { "" })
 }
 
-fn table(card: &Scorecard) -> Table {
+/// The table; without `is_full` the small print of some columns is left out.
+fn table(card: &Scorecard, is_full: bool) -> Table {
     let columns = columns(card);
     let mut headers = vec![("", Align::Left)];
     headers.extend(columns.iter().map(|(column, _)| (column.name, Align::Left)));
     let mut table = Table::new(&headers);
     for (place, row) in card.rows.iter().enumerate() {
         let mut cells = vec![row_name(row)];
-        for (_, column) in &columns {
-            let Cell { text, note, .. } = &column[place];
-            cells.push(if note.is_empty() {
+        for (column, own) in &columns {
+            let Cell { text, note, .. } = &own[place];
+            let is_brief = note.is_empty() || !(is_full || column.is_headline);
+            cells.push(if is_brief {
                 text.clone()
             } else {
                 format!("{text} ({note})")
@@ -309,7 +327,7 @@ pub fn experiment_card_text(card: &Scorecard) -> String {
     let mut text = format!(
         "Scorecard: forget {}\n\n{}\n",
         card.forget,
-        table(card).plain()
+        table(card, false).plain()
     );
     for sentence in sentences(card) {
         text.push_str(&sentence);
@@ -334,7 +352,7 @@ pub fn experiment_card_markdown(card: &Scorecard) -> String {
     let mut text = format!(
         "# Scorecard: forget {}\n\n{}\n",
         card.forget,
-        table(card).markdown()
+        table(card, true).markdown()
     );
     text.extend(lines);
     text.push_str("- \\* forgets no less and keeps no less than any other method\n\n");

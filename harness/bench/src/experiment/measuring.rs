@@ -9,6 +9,7 @@ use harness_engine::{Scorer, model_identity};
 use harness_model::Model;
 use serde::Serialize;
 
+use super::answering::answers;
 use super::knowledge::knowledge;
 use super::plan::PlannedSubject;
 use super::record::{DocumentScores, Scores};
@@ -76,10 +77,16 @@ impl Experiment<'_> {
             }
         }
         let pairs = (&materials.forget, &materials.paraphrased, &materials.retain);
-        let all = (pairs, asked, &self.spec.rounding);
+        let all = (pairs, asked, &self.spec.rounding, self.spec.questions);
         let text = serde_json::to_vec(&all)
             .map_err(|error| crate::BenchError::Request(error.to_string()))?;
         Ok(sha256_hex(&text))
+    }
+
+    /// The questions whose answers the report shows.
+    pub(super) fn asked(&self) -> &[TextPair] {
+        let all = &self.materials.forget;
+        &all[..self.spec.questions.min(all.len())]
     }
 
     fn measure(&self, directory: &Path, observer: &mut Observer) -> Result<Scores> {
@@ -123,6 +130,7 @@ impl Experiment<'_> {
             utility: utilities,
             rounded: BTreeMap::new(),
             recovery: None,
+            answers: answers(self.asked(), &mut scorer)?,
         })
     }
 }

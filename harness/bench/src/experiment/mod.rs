@@ -1,5 +1,6 @@
 //! An experiment: one original, many methods, seeds and tasks, measured alike and put on one scorecard.
 
+mod answering;
 mod figure;
 mod knowledge;
 mod making;

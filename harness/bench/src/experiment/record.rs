@@ -88,6 +88,9 @@ pub struct Scores {
     /// The way back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// What it says to the first questions of the forget set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<String>,
 }
 
 /// How fast an attacker brings the knowledge back: the best of all attackers tried.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use harness_host::MethodDescription;
 use harness_task::{RequestOptions, Task};
 
+use super::answering::side_by_side;
 use super::plan::plan;
 use super::record::{ExperimentRecord, Outcome, SubjectKind, Training};
 use super::spec::ExperimentSpec;
@@ -88,9 +89,9 @@ impl Experiment<'_> {
         let record = ExperimentRecord {
             name: self.spec.name.clone(),
             facts: self.facts(),
+            questions: side_by_side(self.asked(), &subjects),
             subjects,
             training,
-            questions: Vec::new(),
         };
         self.run.write_json(RECORD, &record)?;
         Ok(record)

@@ -69,6 +69,7 @@ fn scores(strength: f64, useful: f64, recovery: &[(usize, f64)], seed: u64) -> S
             area: recovery.iter().map(|point| point.1).sum::<f64>() / recovery.len() as f64,
             curve: recovery.to_vec(),
         }),
+        answers: Vec::new(),
     }
 }
 
