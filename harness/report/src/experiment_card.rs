@@ -2,7 +2,8 @@
 //! computes none.
 
 use harness_bench::experiment::{
-    Comparison, Figure, HEADLINE, RelearnTime, Row, Scorecard, Standing, SubjectKind, UTILITY_BOUND,
+    Comparison, ExperimentRecord, Figure, HEADLINE, MachineCost, RelearnTime, Row, Scorecard,
+    Standing, SubjectKind, UTILITY_BOUND,
 };
 
 use crate::table::{Align, Table};
@@ -211,11 +212,11 @@ pub(crate) const COLUMNS: &[Column] = &[
         },
     },
     Column {
-        name: "Seconds",
-        meaning: "wall time of one run",
+        name: "Steps",
+        meaning: "optimiser steps of one run",
         is_headline: false,
         cell: |row| match row.cost {
-            Some(cost) => Cell::number(cost.seconds, format!("{:.1}", cost.seconds)),
+            Some(cost) => Cell::number(cost.steps as f64, cost.steps.to_string()),
             None => Cell::absent(),
         },
     },
@@ -320,6 +321,50 @@ fn comparison(pair: &Comparison) -> String {
         "{more} and {less} {verdict}: difference of F {}{interval}, p {p_value:.3} (Holm).",
         rounded(difference.value)
     )
+}
+
+/// Time and memory by row, means over its models: what differs from run to run.
+pub(crate) fn machine_costs(record: &ExperimentRecord) -> Vec<(String, MachineCost)> {
+    let mut rows: Vec<(String, Vec<MachineCost>)> = Vec::new();
+    for subject in &record.subjects {
+        let Some(cost) = subject.machine_cost else {
+            continue;
+        };
+        match rows.iter_mut().find(|(row, _)| *row == subject.row) {
+            Some((_, costs)) => costs.push(cost),
+            None => rows.push((subject.row.clone(), vec![cost])),
+        }
+    }
+    let mean = |(row, costs): (String, Vec<MachineCost>)| {
+        let seconds = costs.iter().map(|cost| cost.seconds).sum::<f64>() / costs.len() as f64;
+        let peak_bytes = costs.iter().map(|cost| cost.peak_bytes).max().unwrap_or(0);
+        (
+            row,
+            MachineCost {
+                seconds,
+                peak_bytes,
+            },
+        )
+    };
+    rows.into_iter().map(mean).collect()
+}
+
+/// [`machine_costs`] for a terminal.
+pub fn machine_costs_text(record: &ExperimentRecord) -> String {
+    let mut table = Table::new(&[
+        ("On this machine", Align::Left),
+        ("Seconds", Align::Right),
+        ("Peak MiB", Align::Right),
+    ]);
+    for (row, cost) in machine_costs(record) {
+        let mebibytes = cost.peak_bytes >> 20;
+        table.push(vec![
+            row,
+            format!("{:.1}", cost.seconds),
+            mebibytes.to_string(),
+        ]);
+    }
+    table.plain()
 }
 
 /// The card for a terminal.

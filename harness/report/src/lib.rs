@@ -17,7 +17,7 @@ mod table;
 pub use eval_files::{EvalFiles, ReportError, SamplesFormat, prepare_output};
 pub use eval_results::{EvalRun, ModelFacts, Prompting, ScoredTask, results_json};
 pub use eval_table::eval_table;
-pub use experiment_card::{experiment_card_markdown, experiment_card_text};
+pub use experiment_card::{experiment_card_markdown, experiment_card_text, machine_costs_text};
 pub use experiment_parquet::experiment_parquet;
 pub use html::html_report;
 pub use relearn_table::{Attack, RelearnRow, relearn_table};

@@ -11,7 +11,7 @@ use harness_model::{DecoderSpec, DeviceName, Model, Staging};
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Making, PlannedSubject, PlannedUnlearning};
-use super::record::Cost;
+use super::record::{Cost, MachineCost};
 use super::run::Experiment;
 use crate::error::{BenchError, Result, io};
 use crate::event::{Event, Observer};
@@ -28,6 +28,7 @@ const NOISE_SIZE: &str = "relative_norm";
 pub(super) struct Made {
     pub(super) directory: PathBuf,
     pub(super) cost: Option<Cost>,
+    pub(super) machine_cost: Option<MachineCost>,
     /// Loss of each step.
     pub(super) losses: Vec<f64>,
     /// L2 norm of the change over that of the original's weights.
@@ -47,6 +48,7 @@ impl Experiment<'_> {
             Making::Given(path) => Ok(Made {
                 directory: path.clone(),
                 cost: None,
+                machine_cost: None,
                 losses: Vec::new(),
                 relative_change: None,
             }),
@@ -98,6 +100,10 @@ impl Experiment<'_> {
         })?;
         let made = Made {
             cost: Some(self.cost(&summary, &Model::describe(&job.model)?.spec)),
+            machine_cost: Some(MachineCost {
+                seconds: summary.seconds,
+                peak_bytes: summary.peak_memory_bytes,
+            }),
             losses: read_steps(&directory)?
                 .iter()
                 .map(|step| step.loss)
@@ -187,8 +193,6 @@ impl Experiment<'_> {
             steps: summary.steps,
             tokens: summary.tokens + summary.reference_tokens,
             flops: spec.forward_flops(context) * passes,
-            seconds: summary.seconds,
-            peak_bytes: summary.peak_memory_bytes,
         }
     }
 }

@@ -18,8 +18,8 @@ pub use figure::Figure;
 pub use making::NOISE_METHOD;
 pub use plan::{Making, PlannedSubject, PlannedUnlearning, plan};
 pub use record::{
-    AnsweredQuestion, Cost, DocumentScores, ExperimentRecord, Outcome, Reached, Recovery, Scores,
-    Subject, SubjectKind, Training, UtilityScores,
+    AnsweredQuestion, Cost, DocumentScores, ExperimentRecord, MachineCost, Outcome, Reached,
+    Recovery, Scores, Subject, SubjectKind, Training, UtilityScores,
 };
 pub use run::{Experiment, FoundMethod, Materials, RECORD};
 pub use scorecard::{Comparison, Row, Scorecard, UTILITY_BOUND};

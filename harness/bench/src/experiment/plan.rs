@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::record::{Cost, Outcome, Subject, SubjectKind};
+use super::making::Made;
+use super::record::{Outcome, Subject, SubjectKind};
 use super::spec::{ExperimentSpec, MethodSpec};
 
 /// A model of the plan.
@@ -63,13 +64,14 @@ impl PlannedSubject {
     }
 
     /// It with its outcome.
-    pub(super) fn subject(&self, outcome: Outcome, cost: Option<Cost>) -> Subject {
+    pub(super) fn subject(&self, outcome: Outcome, made: Option<&Made>) -> Subject {
         Subject {
             row: self.row.clone(),
             kind: self.kind,
             seed: self.seed,
             outcome,
-            cost,
+            cost: made.and_then(|made| made.cost),
+            machine_cost: made.and_then(|made| made.machine_cost),
         }
     }
 

@@ -35,6 +35,9 @@ pub struct Subject {
     pub outcome: Outcome,
     /// What it took to make.
     pub cost: Option<Cost>,
+    /// What it took on the machine where it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_cost: Option<MachineCost>,
 }
 
 /// A measurement or the reason for its absence.
@@ -126,7 +129,7 @@ impl From<Reached> for SurvivalTime {
     }
 }
 
-/// What it took to make a model.
+/// What it took to make a model, on any machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// Optimiser steps.
@@ -135,9 +138,14 @@ pub struct Cost {
     pub tokens: usize,
     /// Floating-point operations.
     pub flops: f64,
-    /// Wall time, in seconds.
+}
+
+/// What it took on one machine, and differs from run to run: no part of the scorecard.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MachineCost {
+    /// Wall time of the steps.
     pub seconds: f64,
-    /// Largest resident memory, in bytes; 0 where it was not measured.
+    /// Largest resident memory, in bytes.
     pub peak_bytes: u64,
 }
 

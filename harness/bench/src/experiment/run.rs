@@ -84,7 +84,7 @@ impl Experiment<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            subjects.push(planned.subject(outcome, made.cost));
+            subjects.push(planned.subject(outcome, Some(&made)));
         }
         let record = ExperimentRecord {
             name: self.spec.name.clone(),

@@ -195,8 +195,6 @@ fn mean_cost(costs: &[Cost]) -> Option<Cost> {
         steps: costs.iter().map(|cost| cost.steps).sum::<usize>() / n,
         tokens: costs.iter().map(|cost| cost.tokens).sum::<usize>() / n,
         flops: mean(|cost| cost.flops),
-        seconds: mean(|cost| cost.seconds),
-        peak_bytes: costs.iter().map(|cost| cost.peak_bytes).max().unwrap_or(0),
     })
 }
 

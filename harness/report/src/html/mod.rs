@@ -10,7 +10,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value};
 use serde::Serialize;
 
-use crate::experiment_card::{columns, row_name, sentences};
+use crate::experiment_card::{columns, machine_costs, row_name, sentences};
 
 const PAGE: &str = include_str!("page.html.j2");
 const STYLE: &str = include_str!("style.css");
@@ -52,6 +52,8 @@ struct Page<'a> {
     rounding: Option<String>,
     questions: &'a [AnsweredQuestion],
     facts: &'a [(String, String)],
+    /// Row, seconds and mebibytes.
+    machine_costs: Vec<(String, String, u64)>,
 }
 
 /// The page.
@@ -107,6 +109,10 @@ pub fn html_report(
         rounding: figures::rounding(card),
         questions: &record.questions,
         facts: &record.facts,
+        machine_costs: machine_costs(record)
+            .into_iter()
+            .map(|(row, cost)| (row, format!("{:.1}", cost.seconds), cost.peak_bytes >> 20))
+            .collect(),
     };
     let page = Value::from(Serde(&page));
     environment.get_template("page")?.render(page)

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use harness_bench::experiment::{
-    AnsweredQuestion, Cost, DocumentScores, ExperimentRecord, HEADLINE, Outcome, Reached, Recovery,
-    Scores, Subject, SubjectKind, Training, UtilityScores,
+    AnsweredQuestion, Cost, DocumentScores, ExperimentRecord, HEADLINE, MachineCost, Outcome,
+    Reached, Recovery, Scores, Subject, SubjectKind, Training, UtilityScores,
 };
 
 /// Documents of the forget set.
@@ -87,6 +87,8 @@ fn subject(row: &str, kind: SubjectKind, seed: Option<u64>, scores: Scores) -> S
             } else {
                 3e11
             },
+        }),
+        machine_cost: Some(MachineCost {
             seconds: 12.5,
             peak_bytes: 1 << 29,
         }),
@@ -160,6 +162,7 @@ pub(crate) fn experiment() -> ExperimentRecord {
             "method broken, function loss: shapes [3] and [4] do not fit".into(),
         ),
         cost: None,
+        machine_cost: None,
     });
     ExperimentRecord {
         name: "Made-up authors".into(),

@@ -7,6 +7,7 @@ use harness_bench::RunDirectory;
 use harness_bench::experiment::ExperimentRecord;
 use harness_report::{
     experiment_card_markdown, experiment_card_text, experiment_parquet, html_report,
+    machine_costs_text,
 };
 
 /// Writes everything that comes of a record into `folder` and returns the card for the terminal.
@@ -23,8 +24,9 @@ pub(in crate::commands) fn write_outputs(
     let page = html_report(record, &card).context("report.html")?;
     run.write("report.html", page.as_bytes())?;
     Ok(format!(
-        "{}\nKept in {}: report.html, scorecard.json, scorecard.md, samples.parquet, models/, stages/\n",
+        "{}\n{}\nKept in {}: report.html, scorecard.json, scorecard.md, samples.parquet, models/, stages/\n",
         experiment_card_text(&card),
+        machine_costs_text(record),
         folder.display()
     ))
 }
