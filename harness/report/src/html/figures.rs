@@ -9,6 +9,7 @@ use harness_bench::experiment::{
 use serde::Serialize;
 
 use super::chart::{Axis, Chart};
+use super::labels::Labels;
 
 /// A picture with the row it is about.
 #[derive(Serialize)]
@@ -55,10 +56,9 @@ pub(super) fn pareto(card: &Scorecard) -> Option<String> {
         least(f64::min, 0.0, |p| p.0) - 0.05,
         least(f64::max, 1.0, |p| p.0).min(2.0) + 0.15,
     );
-    let y_range = (
-        least(f64::min, 0.0, |p| p.1).max(-0.5) - 0.05,
-        least(f64::max, 1.0, |p| p.1).min(1.5) + 0.08,
-    );
+    // All near 1 is looked at from near.
+    let lowest = least(f64::min, UTILITY_BOUND - 0.1, |p| p.1).max(-0.5);
+    let y_range = (lowest - 0.05, least(f64::max, 1.0, |p| p.1).min(1.5) + 0.05);
     let mut chart = Chart::new(
         760.0,
         440.0,
@@ -70,7 +70,10 @@ pub(super) fn pareto(card: &Scorecard) -> Option<String> {
         (x_range.0, UTILITY_BOUND),
         (x_range.1, UTILITY_BOUND),
     );
-    let mut taken: Vec<(f64, f64)> = Vec::new();
+    let pixels: Vec<(f64, f64)> = (placed.iter())
+        .map(|(_, (f, u))| chart.place((f.value, u.value)))
+        .collect();
+    let mut labels = Labels::around(&pixels);
     for (row, (forgetting, utility)) in &placed {
         let (class, at) = (class_of(row), (forgetting.value, utility.value));
         if let Some((low, high)) = forgetting.interval {
@@ -85,28 +88,14 @@ pub(super) fn pareto(card: &Scorecard) -> Option<String> {
         } else {
             chart.cross(class, at, &title);
         }
-        let offset = free_place(chart.place(at), &mut taken);
-        chart.label(&format!("label {class}"), at, offset, "start", &row.name);
+        let beside = labels.place(chart.place(at), &row.name);
+        let class = format!("label {class}");
+        chart.label(&class, at, beside.offset, beside.anchor, &row.name);
     }
     Some(chart.finish(
         "Forgetting against utility",
         "Each row of the scorecard as a point; right is more forgotten, up is more useful. The same numbers are in the table.",
     ))
-}
-
-/// Where beside a point a word of one line covers no other word.
-fn free_place(at: (f64, f64), taken: &mut Vec<(f64, f64)>) -> (f64, f64) {
-    let offsets = [
-        4.0, -8.0, 16.0, -20.0, 28.0, -32.0, 40.0, -44.0, 52.0, 64.0, 76.0,
-    ];
-    let is_free = |y: f64| {
-        let near = |&(x, other): &(f64, f64)| (x - at.0).abs() < 90.0 && (y - other).abs() < 12.0;
-        !taken.iter().any(near)
-    };
-    let free = offsets.into_iter().find(|offset| is_free(at.1 + offset));
-    let offset = free.unwrap_or(4.0);
-    taken.push((at.0, at.1 + offset));
-    (9.0, offset)
 }
 
 fn recoveries<'a>(record: &'a ExperimentRecord, row: &str) -> Vec<&'a Recovery> {

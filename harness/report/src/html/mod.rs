@@ -3,6 +3,7 @@
 
 mod chart;
 mod figures;
+mod labels;
 mod scale;
 
 use harness_bench::experiment::{AnsweredQuestion, ExperimentRecord, Scorecard, SubjectKind};

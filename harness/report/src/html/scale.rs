@@ -127,7 +127,7 @@ mod tests {
             texts(Scale::logarithmic(1.0, 1e4, 0.0, 1.0)),
             ["1", "10", "100", "1k", "10k"]
         );
-        assert_eq!(texts(Scale::linear(3.0, 3.0, 0.0, 1.0)).len(), 6);
+        assert_eq!(texts(Scale::linear(3.0, 3.0, 0.0, 1.0)).len(), 5);
     }
 
     #[test]
