@@ -6,7 +6,6 @@
 pub mod demo;
 pub mod experiment;
 pub mod relearn;
-pub mod scorecard;
 pub mod unlearn;
 
 mod answers;

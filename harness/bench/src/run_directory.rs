@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use harness_model::Staging;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -66,6 +67,19 @@ impl RunDirectory {
     /// A path inside.
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Makes room for a directory inside, with what an earlier run may have left of it: all of it is this run's own.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub(crate) fn clear(&self, directory: &Path) -> Result<()> {
+        for stale in [Staging::path_of(directory), directory.to_owned()] {
+            if stale.starts_with(&self.path) && stale.exists() {
+                std::fs::remove_dir_all(&stale).map_err(io(&stale))?;
+            }
+        }
+        Ok(())
     }
 
     /// The recorded outcome of a stage, if it is there and came of the same `inputs`.

@@ -11,7 +11,6 @@ mod parquet_table;
 mod relearn_table;
 mod samples;
 mod samples_parquet;
-mod scorecard;
 mod table;
 
 pub use eval_files::{EvalFiles, ReportError, SamplesFormat, prepare_output};
@@ -23,5 +22,4 @@ pub use html::html_report;
 pub use relearn_table::{Attack, RelearnRow, relearn_table};
 pub use samples::samples_jsonl;
 pub use samples_parquet::samples_parquet;
-pub use scorecard::scorecard_text;
 pub use table::{Align, Table};

@@ -7,11 +7,11 @@ use candle_core::{Device, Tensor};
 use harness_engine::model_identity;
 use harness_host::Need;
 use harness_model::train::ScheduleKind;
-use harness_model::{DecoderSpec, DeviceName, Model, Staging};
+use harness_model::{DeviceName, Model};
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Making, PlannedSubject, PlannedUnlearning};
-use super::record::{Cost, MachineCost};
+use super::record::{Cost, MachineCost, SubjectKind};
 use super::run::Experiment;
 use crate::error::{BenchError, Result, io};
 use crate::event::{Event, Observer};
@@ -47,7 +47,7 @@ impl Experiment<'_> {
         match &planned.making {
             Making::Given(path) => Ok(Made {
                 directory: path.clone(),
-                cost: None,
+                cost: (self.materials.oracle_cost).filter(|_| planned.kind == SubjectKind::Oracle),
                 machine_cost: None,
                 losses: Vec::new(),
                 relative_change: None,
@@ -92,14 +92,14 @@ impl Experiment<'_> {
             total: Some(unlearning.steps),
             unit: "steps",
         });
-        clear(&directory)?;
+        self.run.clear(&directory)?;
         let outcome = run(self.worker, job.clone(), &directory, observer);
         let summary = outcome.inspect_err(|_| {
             let remark = "failed".to_owned();
             observer(Event::StageFinished { remark });
         })?;
         let made = Made {
-            cost: Some(self.cost(&summary, &Model::describe(&job.model)?.spec)),
+            cost: Some(self.cost(&summary)?),
             machine_cost: Some(MachineCost {
                 seconds: summary.seconds,
                 peak_bytes: summary.peak_memory_bytes,
@@ -167,6 +167,19 @@ impl Experiment<'_> {
         self.run.join("models").join(planned.file_name())
     }
 
+    fn cost(&self, summary: &UnlearnSummary) -> Result<Cost> {
+        let spec = Model::describe(&self.spec.model)?.spec;
+        let (steps, tokens) = (summary.steps, summary.tokens);
+        let forget = &self.materials.forget;
+        Ok(Cost::of_training(
+            &spec,
+            forget,
+            steps,
+            tokens,
+            summary.reference_tokens,
+        ))
+    }
+
     /// L2 norm of a model's difference from the original over that of the original.
     fn relative_change(&self, directory: &Path) -> Result<f64> {
         let original = Model::open(&self.spec.model, &Device::Cpu)?;
@@ -181,28 +194,4 @@ impl Experiment<'_> {
         }
         Ok((difference / size).sqrt())
     }
-
-    /// Three forward passes a trained token, one a token of the frozen original.
-    fn cost(&self, summary: &UnlearnSummary, spec: &DecoderSpec) -> Cost {
-        let lengths =
-            (self.materials.forget.iter()).map(|pair| pair.prompt.len() + pair.answer.len());
-        // Four bytes a token; a token attends to half its sequence on average.
-        let context = lengths.sum::<usize>() as f64 / self.materials.forget.len() as f64 / 8.0;
-        let passes = (3 * summary.tokens + summary.reference_tokens) as f64;
-        Cost {
-            steps: summary.steps,
-            tokens: summary.tokens + summary.reference_tokens,
-            flops: spec.forward_flops(context) * passes,
-        }
-    }
-}
-
-/// Makes room for a model that has to be made anew; the run directory is the experiment's own.
-fn clear(directory: &Path) -> Result<()> {
-    for stale in [Staging::path_of(directory), directory.to_owned()] {
-        if stale.exists() {
-            std::fs::remove_dir_all(&stale).map_err(io(&stale))?;
-        }
-    }
-    Ok(())
 }

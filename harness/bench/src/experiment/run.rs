@@ -9,7 +9,7 @@ use harness_task::{RequestOptions, Task};
 
 use super::answering::side_by_side;
 use super::plan::plan;
-use super::record::{ExperimentRecord, Outcome, SubjectKind, Training};
+use super::record::{Cost, ExperimentRecord, Outcome, SubjectKind, Training};
 use super::spec::ExperimentSpec;
 use crate::answers::TextPair;
 use crate::error::Result;
@@ -37,6 +37,8 @@ pub struct Materials {
     pub utility_options: RequestOptions,
     /// The methods by id.
     pub methods: BTreeMap<String, FoundMethod>,
+    /// What it took to make the oracle, where that is known.
+    pub oracle_cost: Option<Cost>,
 }
 
 /// An experiment in progress.

@@ -18,6 +18,8 @@ use crate::progress::Terminal;
 
 /// Stands for every method on the search path.
 const ALL: &str = "all";
+/// Methods that are no competitors: `all` leaves them out.
+const BASELINES: [&str; 2] = [NOISE_METHOD, "no_op"];
 
 impl Bench {
     pub(super) fn materials(
@@ -58,36 +60,47 @@ impl Bench {
                 ..RequestOptions::default()
             },
             methods,
+            oracle_cost: None,
         })
     }
 
     /// Looks every method up and asks it what it is; `all` becomes the methods there are.
     fn find_methods(&self, spec: &mut ExperimentSpec) -> Result<BTreeMap<String, FoundMethod>> {
         let path = MethodPath::new(method_folders(&self.method_path)?);
-        let worker = worker()?;
         if spec.methods.iter().any(|method| method.method == ALL) {
-            let known = path.list()?.into_iter().map(|(id, _)| id);
-            let missing = known.filter(|id| {
-                let is_baseline = id == NOISE_METHOD || id == "no_op";
-                !is_baseline && !spec.methods.iter().any(|method| &method.method == id)
-            });
+            let is_named = |id: &String| spec.methods.iter().any(|method| &method.method == id);
+            let missing = competitors(&path)?.into_iter().filter(|id| !is_named(id));
             let missing: Vec<MethodSpec> = missing.map(|id| MethodSpec::of(&id)).collect();
             spec.methods.retain(|method| method.method != ALL);
             spec.methods.extend(missing);
         }
-        let mut ids: Vec<&str> = spec
-            .methods
-            .iter()
-            .map(|method| method.method.as_str())
-            .collect();
-        ids.extend(spec.noise.then_some(NOISE_METHOD));
-        let mut found = BTreeMap::new();
-        for id in ids {
-            found.insert(id.to_owned(), find_method(&worker, &path, id)?);
-        }
+        let ids = spec.methods.iter().map(|method| method.method.clone());
+        let ids = ids.chain(spec.noise.then(|| NOISE_METHOD.to_owned()));
+        let found = find_all(&path, ids)?;
         for method in &spec.methods {
             found[&method.method].1.parse_settings(&method.settings())?;
         }
         Ok(found)
     }
+}
+
+/// Methods on the search path that are no baselines.
+pub(in crate::commands) fn competitors(path: &MethodPath) -> Result<Vec<String>> {
+    let known = path.list()?.into_keys();
+    Ok(known
+        .filter(|id| !BASELINES.contains(&id.as_str()))
+        .collect())
+}
+
+/// Looks methods up and asks each what it is.
+pub(in crate::commands) fn find_all(
+    path: &MethodPath,
+    ids: impl Iterator<Item = String>,
+) -> Result<BTreeMap<String, FoundMethod>> {
+    let worker = worker()?;
+    ids.map(|id| {
+        let found = find_method(&worker, path, &id)?;
+        Ok((id, found))
+    })
+    .collect()
 }

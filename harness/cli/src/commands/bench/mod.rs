@@ -18,6 +18,7 @@ use crate::options::{TaskOptions, worker};
 use crate::output;
 use crate::progress::Terminal;
 
+pub(super) use materials::{competitors, find_all};
 pub(super) use outputs::write_outputs;
 
 /// Run an experiment: every method beside the original and an oracle, on forgetting, utility, relearning and cost
