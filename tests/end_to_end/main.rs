@@ -10,6 +10,7 @@
 
 mod adapter;
 mod authoring;
+mod bench;
 mod dataset_sources;
 mod demo;
 mod eval;

@@ -191,6 +191,11 @@ fn row(i: usize) -> Value {
 
 /// A Llama of two narrow layers over bytes, with random weights.
 pub(crate) fn write_model(directory: &Path) {
+    write_model_of_seed(directory, 1);
+}
+
+/// The same with other random weights.
+pub(crate) fn write_model_of_seed(directory: &Path, seed: u64) {
     std::fs::create_dir_all(directory).unwrap();
     let write = |name: &str, value: &Value| {
         std::fs::write(directory.join(name), value.to_string()).unwrap();
@@ -210,7 +215,7 @@ pub(crate) fn write_model(directory: &Path) {
         &json!({ "bos_token": "<end>", "eos_token": "<end>" }),
     );
     let spec = read_spec(directory).unwrap();
-    let weights = Weights::random(&spec, 1, &Device::Cpu).unwrap();
+    let weights = Weights::random(&spec, seed, &Device::Cpu).unwrap();
     weights.write(&directory.join("model.safetensors")).unwrap();
 }
 

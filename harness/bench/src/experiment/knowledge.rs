@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use harness_engine::{Scorer, TokenScore};
+use harness_engine::Scorer;
 use harness_metric::{answer_probability, exact_memorisation, extraction_strength};
 
 use super::record::DocumentScores;
@@ -24,7 +24,10 @@ pub(super) fn knowledge(
     let scores = scorer.score_pairs(&set.pairs, &mut |_| {})?;
     let mut metrics: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for (pair, scores) in set.pairs.iter().zip(&scores) {
-        let logprobs: Vec<f64> = scores.iter().map(logprob).collect();
+        let logprobs: Vec<f64> = scores
+            .iter()
+            .map(|score| f64::from(score.logprob))
+            .collect();
         let matches = without_eos(pair, scores, eos);
         let loss = -logprobs.iter().sum::<f64>() / logprobs.len() as f64;
         let values = [
@@ -41,8 +44,4 @@ pub(super) fn knowledge(
         task: task.to_owned(),
         metrics,
     })
-}
-
-fn logprob(score: &TokenScore) -> f64 {
-    f64::from(score.logprob)
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::numbers::{number, numbers};
-use crate::error::{BenchError, Result, io};
+use crate::error::{BenchError, Result};
 
 /// What an experiment asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -288,7 +288,7 @@ impl ExperimentSpec {
             spec.oracle.as_mut(),
             spec.oracle_twin.as_mut(),
         ] {
-            if let Some(path) = path.filter(|path| folder.join(&path).exists()) {
+            if let Some(path) = path.filter(|path| folder.join(&**path).exists()) {
                 *path = folder.join(&path);
             }
         }
@@ -367,7 +367,10 @@ fn read_keys(file: &Path, depth: usize) -> Result<Mapping> {
         );
         return Err(BenchError::Request(message));
     }
-    let text = std::fs::read_to_string(file).map_err(io(file))?;
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let hint = harness_spelling::path_hint(file);
+        BenchError::Request(format!("{}: {error}{hint}", file.display()))
+    })?;
     let node = parse(&text, file)?;
     let NodeValue::Mapping(mut keys) = node.value else {
         let message = format!(
