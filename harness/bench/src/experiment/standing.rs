@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use harness_metric::{Bootstrap, Survival, SurvivalTime, mean};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::figure::{Figure, Proportion, Runs, Scale, mean_figure};
@@ -16,7 +17,7 @@ pub const HEADLINE: &str = "extraction_strength";
 pub const OVER_FORGOTTEN: f64 = 1.1;
 
 /// A row in proportion to the anchors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Standing {
     /// The scores themselves, by set (`forget`, `paraphrased`, `retain`) and metric.
     pub scores: BTreeMap<String, BTreeMap<String, Figure>>,
@@ -39,7 +40,7 @@ pub struct Standing {
 }
 
 /// Medians over seeds of the samples that an attacker needs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RelearnTimes {
     /// Half of the way back.
     pub half: RelearnTime,
@@ -52,7 +53,7 @@ pub struct RelearnTimes {
 }
 
 /// A time to relearn.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RelearnTime {
     /// Samples.
     pub samples: f64,
