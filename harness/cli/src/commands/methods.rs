@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -11,7 +12,7 @@ use harness_host::{MethodDescription, MethodPath, Need};
 use harness_report::{Align, Table};
 
 use crate::locations::{method_folders, nothing_in};
-use crate::options::{require_folders, worker};
+use crate::options::{require_folders, seconds, worker};
 
 /// Look at unlearning methods
 #[derive(Args)]
@@ -27,6 +28,9 @@ enum Action {
         /// Folder with further method libraries (repeatable)
         #[arg(long, value_name = "DIR")]
         method_path: Vec<PathBuf>,
+        /// Seconds that a library may take to say what it is
+        #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+        timeout: Duration,
     },
     /// Check a library against the contract, and with recordings against other implementations
     Check(Check),
@@ -55,7 +59,10 @@ struct Check {
 impl Methods {
     pub(crate) fn run(self) -> Result<()> {
         match self.action {
-            Action::List { method_path } => list(&method_path),
+            Action::List {
+                method_path,
+                timeout,
+            } => list(&method_path, timeout),
             Action::Check(check) if check.in_process => check.run(),
             Action::Check(check) => check.run_in_child(),
         }
@@ -114,8 +121,9 @@ impl Check {
     }
 }
 
-fn list(method_path: &[PathBuf]) -> Result<()> {
-    let worker = worker()?;
+fn list(method_path: &[PathBuf], timeout: Duration) -> Result<()> {
+    let mut worker = worker()?;
+    worker.limits.describe = timeout;
     let mut table = Table::new(&[
         ("Method", Align::Left),
         ("Version", Align::Left),
