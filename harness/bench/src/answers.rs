@@ -142,7 +142,11 @@ impl AnswerSet {
 }
 
 /// Whether each answer token is the model's own choice, leaving out an end-of-text token that is not the whole answer.
-fn without_eos(pair: &TokenizedPair, scores: &[TokenScore], eos: Option<u32>) -> Vec<bool> {
+pub(crate) fn without_eos(
+    pair: &TokenizedPair,
+    scores: &[TokenScore],
+    eos: Option<u32>,
+) -> Vec<bool> {
     let ends = scores.len() > 1 && eos.is_some() && pair.answer.last().copied() == eos;
     let kept = scores.len() - usize::from(ends);
     scores[..kept].iter().map(|score| score.is_argmax).collect()

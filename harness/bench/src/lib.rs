@@ -4,8 +4,8 @@
 //! process ([`unlearn`]), everything else in this one.
 
 pub mod demo;
+pub mod experiment;
 pub mod relearn;
-pub mod scorecard;
 pub mod unlearn;
 
 mod answers;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use harness_model::Staging;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -68,6 +69,19 @@ impl RunDirectory {
         self.path.join(name)
     }
 
+    /// Makes room for a directory inside, with what an earlier run may have left of it: all of it is this run's own.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub(crate) fn clear(&self, directory: &Path) -> Result<()> {
+        for stale in [Staging::path_of(directory), directory.to_owned()] {
+            if stale.starts_with(&self.path) && stale.exists() {
+                std::fs::remove_dir_all(&stale).map_err(io(&stale))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The recorded outcome of a stage, if it is there and came of the same `inputs`.
     pub fn finished<T: DeserializeOwned>(&self, stage: &str, inputs: &impl Serialize) -> Option<T> {
         let text = std::fs::read(self.record(stage)).ok()?;
@@ -100,6 +114,14 @@ impl RunDirectory {
     }
 
     /// Writes a file whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, contents: &[u8]) -> Result<()> {
+        write_atomically(&self.join(name), contents)
+    }
+
+    /// Writes a file of JSON whole or not at all.
     ///
     /// # Errors
     /// When it cannot be written.

@@ -13,22 +13,15 @@ options! {
         /// Weight of the retain loss.
         alpha: f64 = 1.0,
         /// Retain loss: `nll`, or `kl` for the divergence from the original at every position.
-        retain_loss: String = String::from("nll"),
+        retain_loss: RetainLoss = RetainLoss::Nll,
     }
 }
 
 impl Method for Dpo {
     const ID: &'static str = "dpo";
-    const NEEDS: Needs = Needs::RETAIN
-        .and(Needs::ALTERNATE)
-        .and(Needs::REFERENCE)
-        .and(Needs::EVERY_POSITION);
+    const NEEDS: Needs = RetainLoss::NEEDS.and(Needs::ALTERNATE);
 
     fn check(&self) -> Result<()> {
-        if !["nll", "kl"].contains(&self.retain_loss.as_str()) {
-            let message = format!("retain_loss must be nll or kl, got {}", self.retain_loss);
-            return Err(Error::new(message));
-        }
         if self.beta > 0.0 {
             return Ok(());
         }
@@ -42,12 +35,7 @@ impl Method for Dpo {
         let log_ratio = |role| step.policy(role) - step.reference(role);
         let margin = log_ratio(Alternate) - log_ratio(Forget);
         let forget = -2.0 / self.beta * (self.beta * margin).log_sigmoid().mean();
-        let retain = match self.retain_loss.as_str() {
-            "kl" => step
-                .divergence(Retain, Positions::Every, Teacher::reference())
-                .mean(),
-            _ => step.nll(Retain),
-        };
+        let retain = self.retain_loss.of(step);
         step.log("forget_loss", &forget);
         step.log("retain_loss", &retain);
         Ok(self.gamma * forget + self.alpha * retain)
@@ -75,20 +63,5 @@ mod tests {
         assert!((outcome.logged("forget_loss").unwrap() - expected).abs() < 1e-9);
         assert_eq!(outcome.gradient(Forget), [1.0, 1.0]);
         assert_eq!(outcome.gradient(Alternate), [-1.0]);
-    }
-
-    #[test]
-    fn an_unknown_retain_loss_is_refused() {
-        let method = Dpo {
-            retain_loss: "mse".into(),
-            ..Dpo::default()
-        };
-        assert!(
-            TestRig::new()
-                .run(&method)
-                .unwrap_err()
-                .to_string()
-                .contains("mse")
-        );
     }
 }

@@ -13,21 +13,15 @@ options! {
         /// Weight of the retain loss.
         alpha: f64 = 1.0,
         /// Retain loss: `nll`, or `kl` for the divergence from the original at every position.
-        retain_loss: String = String::from("nll"),
+        retain_loss: RetainLoss = RetainLoss::Nll,
     }
 }
 
 impl Method for Npo {
     const ID: &'static str = "npo";
-    const NEEDS: Needs = Needs::RETAIN
-        .and(Needs::REFERENCE)
-        .and(Needs::EVERY_POSITION);
+    const NEEDS: Needs = RetainLoss::NEEDS;
 
     fn check(&self) -> Result<()> {
-        if !["nll", "kl"].contains(&self.retain_loss.as_str()) {
-            let message = format!("retain_loss must be nll or kl, got {}", self.retain_loss);
-            return Err(Error::new(message));
-        }
         if self.beta > 0.0 {
             return Ok(());
         }
@@ -40,12 +34,7 @@ impl Method for Npo {
     fn loss(&self, step: &Step) -> Result<Tensor> {
         let log_ratio = step.policy(Forget) - step.reference(Forget);
         let forget = -2.0 / self.beta * (-self.beta * log_ratio).log_sigmoid().mean();
-        let retain = match self.retain_loss.as_str() {
-            "kl" => step
-                .divergence(Retain, Positions::Every, Teacher::reference())
-                .mean(),
-            _ => step.nll(Retain),
-        };
+        let retain = self.retain_loss.of(step);
         step.log("forget_loss", &forget);
         step.log("retain_loss", &retain);
         Ok(self.gamma * forget + self.alpha * retain)

@@ -1,7 +1,4 @@
-// Gradient ascent in C: a whole method without the SDK.
-//
-//     cc -shared -fPIC -I plugins/abi plugins/abi/examples/ascent.c -o libharness_method_ascent.so
-//     harness methods check ./libharness_method_ascent.so
+// Gradient ascent in C: a whole method without the SDK. The library is called libharness_method_ascent.so (.dylib on macOS).
 
 #include "harness_method.h"
 
@@ -58,7 +55,13 @@ static void destroy(void *instance) {
 }
 
 static const harness_method_table TABLE = {
-    sizeof(harness_method_table), HARNESS_ABI_MAJOR, HARNESS_ABI_MINOR, describe, create, loss, destroy,
+    .struct_size = sizeof(harness_method_table),
+    .abi_major = HARNESS_ABI_MAJOR,
+    .abi_minor = HARNESS_ABI_MINOR,
+    .describe = describe,
+    .create = create,
+    .loss = loss,
+    .destroy = destroy,
 };
 
 const harness_method_table *harness_method_entry(void) {

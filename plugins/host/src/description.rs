@@ -74,6 +74,9 @@ pub struct OptionDescription {
     /// Type of its value.
     #[serde(rename = "type")]
     pub kind: OptionType,
+    /// The words that a string may be; empty where it may be any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
     /// Value when nothing is set.
     pub default: Value,
     /// What it does.
@@ -132,6 +135,24 @@ impl OptionType {
     }
 }
 
+impl OptionDescription {
+    fn accepts(&self, value: &Value) -> bool {
+        let is_choice = || {
+            let word = value.as_str();
+            word.is_some_and(|word| self.choices.iter().any(|choice| choice == word))
+        };
+        self.kind.accepts(value) && (self.choices.is_empty() || is_choice())
+    }
+
+    /// What its values are, in words.
+    fn expected(&self) -> String {
+        if self.choices.is_empty() {
+            return format!("of type {}", self.kind.name());
+        }
+        self.choices.join(" or ")
+    }
+}
+
 impl MethodDescription {
     /// Reads and checks a library's description; the error says what is wrong with it.
     pub(crate) fn parse(json: &str) -> Result<Self, String> {
@@ -146,10 +167,10 @@ impl MethodDescription {
             if !names.insert(&option.name) {
                 return Err(format!("option `{}` occurs twice", option.name));
             }
-            if !option.kind.accepts(&option.default) {
-                let (kind, default) = (option.kind.name(), &option.default);
+            if !option.accepts(&option.default) {
+                let (expected, default) = (option.expected(), &option.default);
                 return Err(format!(
-                    "option `{}`: default {default} is no {kind}",
+                    "option `{}`: default {default} is not {expected}",
                     option.name
                 ));
             }
@@ -189,6 +210,7 @@ impl MethodDescription {
         let value = option
             .kind
             .parse(text.trim())
+            .filter(|value| option.accepts(value))
             .ok_or_else(|| self.wrong_type(option, text))?;
         Ok((option.name.clone(), value))
     }
@@ -200,7 +222,7 @@ impl MethodDescription {
         })?;
         for (name, value) in options {
             let option = self.option(name)?;
-            if !option.kind.accepts(value) {
+            if !option.accepts(value) {
                 return Err(self.wrong_type(option, &value.to_string()));
             }
         }
@@ -229,7 +251,7 @@ impl MethodDescription {
         HostError::OptionType {
             plugin: self.id.clone(),
             option: option.name.clone(),
-            expected: option.kind.name(),
+            expected: option.expected(),
             value: value.to_owned(),
         }
     }

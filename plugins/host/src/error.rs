@@ -118,15 +118,15 @@ pub enum HostError {
         /// Every option.
         known: Vec<String>,
     },
-    /// An option's value has the wrong type.
-    #[error("method `{plugin}`: option `{option}` must be of type {expected}, got `{value}`")]
+    /// An option's value has the wrong type, or is none of its words.
+    #[error("method `{plugin}`: option `{option}` must be {expected}, got `{value}`")]
     OptionType {
         /// The method.
         plugin: String,
         /// The option.
         option: String,
-        /// Its type.
-        expected: &'static str,
+        /// Its type, or the words that it may be.
+        expected: String,
         /// What was given.
         value: String,
     },

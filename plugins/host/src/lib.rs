@@ -24,6 +24,7 @@ mod fault;
 mod instance;
 mod library;
 mod random;
+mod schema;
 mod search;
 mod source;
 mod step;

@@ -20,6 +20,7 @@ use crate::{HostError, MethodDescription, MethodInstance};
 pub struct LoadedMethod {
     path: PathBuf,
     functions: Functions,
+    abi_version: (u32, u32),
     description: MethodDescription,
 }
 
@@ -36,7 +37,7 @@ pub(crate) struct Functions {
 impl LoadedMethod {
     /// Loads the library at `path`, checks its table in the order that [`harness_abi`] lays down, and asks for its description.
     pub fn open(path: &Path) -> Result<Self, HostError> {
-        let functions = functions(path, entry(path)?)?;
+        let (functions, abi_version) = functions(path, entry(path)?)?;
         // SAFETY: the function comes from a checked table; the sinks last for the call.
         let reply = text::receive(|answer, error| unsafe { (functions.describe)(answer, error) });
         let json = answer(&path.display().to_string(), "describe", reply)?;
@@ -48,6 +49,7 @@ impl LoadedMethod {
         Ok(Self {
             path: path.to_owned(),
             functions,
+            abi_version,
             description,
         })
     }
@@ -55,6 +57,11 @@ impl LoadedMethod {
     /// Where the library is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Major and minor version of the contract that it was built for.
+    pub fn abi_version(&self) -> (u32, u32) {
+        self.abi_version
     }
 
     /// What the method says about itself.
@@ -151,7 +158,7 @@ fn cause(error: &libloading::Error) -> String {
 }
 
 /// Checks a table: pointer, plausible size, version, full size, functions; in this order.
-fn functions(path: &Path, table: *const MethodTable) -> Result<Functions, HostError> {
+fn functions(path: &Path, table: *const MethodTable) -> Result<(Functions, (u32, u32)), HostError> {
     let owned = || path.to_owned();
     if table.is_null() || !table.is_aligned() {
         return Err(HostError::NoTable { path: owned() });
@@ -183,12 +190,13 @@ fn functions(path: &Path, table: *const MethodTable) -> Result<Functions, HostEr
         path: owned(),
         function,
     };
-    Ok(Functions {
+    let functions = Functions {
         describe: table.describe.ok_or_else(|| missing("describe"))?,
         create: table.create.ok_or_else(|| missing("create"))?,
         loss: table.loss.ok_or_else(|| missing("loss"))?,
         destroy: table.destroy.ok_or_else(|| missing("destroy"))?,
-    })
+    };
+    Ok((functions, (major, minor)))
 }
 
 #[cfg(test)]

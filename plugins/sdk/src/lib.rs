@@ -31,6 +31,10 @@
 //! assert_eq!(outcome.gradient(Forget), [0.5, 0.5]);
 //! ```
 
+// The macros name this crate as their users do.
+extern crate self as harness_sdk;
+
+mod choice;
 mod engine;
 mod error;
 #[doc(hidden)]
@@ -42,6 +46,7 @@ mod rig;
 mod step;
 mod tensor;
 
+pub use choice::RetainLoss;
 pub use error::{Error, Result};
 pub use harness_abi as abi;
 pub use harness_abi::{Positions, Role};
@@ -55,12 +60,12 @@ pub use tensor::Tensor;
 pub mod prelude {
     pub use crate::Role::{self, Alternate, Forget, Mismatch, Normal, Retain};
     pub use crate::{
-        Error, LogitRow, Method, Needs, Options as _, Positions, Result, Step, Teacher, Tensor,
-        TestRig, export_method, options,
+        Error, LogitRow, Method, Needs, Options as _, Positions, Result, RetainLoss, Step, Teacher,
+        Tensor, TestRig, choices, export_method, options,
     };
 }
 
 #[doc(hidden)]
 pub mod private {
-    pub use serde;
+    pub use {serde, serde_json};
 }

@@ -23,6 +23,9 @@ pub struct OptionDescription {
     /// `number`, `integer`, `boolean` or `string`.
     #[serde(rename = "type")]
     pub kind: &'static str,
+    /// The words that a string may be, of a type made by [`choices!`](crate::choices); empty where it may be any.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub choices: &'static [&'static str],
     /// Value when the user says nothing.
     pub default: Value,
     /// What it does, from the field's documentation.
@@ -35,6 +38,7 @@ impl OptionDescription {
         Self {
             name,
             kind: T::KIND,
+            choices: T::CHOICES,
             default: default.into(),
             doc: one_line(doc),
         }
@@ -45,6 +49,8 @@ impl OptionDescription {
 pub trait OptionValue: Into<Value> {
     /// Its name in the description.
     const KIND: &'static str;
+    /// The words that it is one of, if it is one of a few.
+    const CHOICES: &'static [&'static str] = &[];
 }
 
 impl OptionValue for f64 {
@@ -71,7 +77,7 @@ pub(crate) fn one_line(doc: &str) -> String {
 /// Declares a method's options: a struct whose documentation is the method's summary and whose fields are `name: type = default`, each documented.
 ///
 /// What a method keeps from step to step goes behind them in a `state` block: cells with the values that they start with, which are no
-/// options. Types are `f64`, `i64`, `u64`, `bool` and `String`. The struct gets `Default`, a parser that refuses unknown names, and the
+/// options. Types are `f64`, `i64`, `u64`, `bool`, `String`, and enums made by [`choices!`](crate::choices). The struct gets `Default`, a parser that refuses unknown names, and the
 /// description that `harness methods list` prints.
 ///
 /// ```

@@ -9,7 +9,7 @@ use crate::error::Result;
 /// What is to be forgotten.
 pub(super) const FORGET: &str = "demo_forget";
 /// The same facts asked in other words; never trained on.
-const FORGET_PARAPHRASED: &str = "demo_forget_paraphrased";
+pub(super) const FORGET_PARAPHRASED: &str = "demo_forget_paraphrased";
 /// What is to be kept.
 pub(super) const RETAIN: &str = "demo_retain";
 /// What the original and the oracle are trained on besides the forget set.
@@ -17,7 +17,7 @@ const KEPT: [&str; 3] = [RETAIN, "demo_retain_paraphrased", "demo_general"];
 /// What the tokenizer sees although no model does, so that all people's names are equally easy to spell.
 const UNSEEN: [&str; 2] = [FORGET_PARAPHRASED, "demo_holdout"];
 /// What must stay useful.
-const UTILITY: [&str; 2] = ["demo_retain_choice", "demo_general"];
+pub(super) const UTILITY: [&str; 2] = ["demo_retain_choice", "demo_general"];
 
 /// The world's texts by role.
 pub(super) struct World {
@@ -27,7 +27,8 @@ pub(super) struct World {
     /// Everything to train on but the forget set.
     pub(super) kept: Vec<TextPair>,
     unseen: Vec<TextPair>,
-    pub(super) utility: Vec<Task>,
+    /// By name.
+    pub(super) utility: Vec<(String, Vec<Task>)>,
 }
 
 impl World {
@@ -58,7 +59,7 @@ impl World {
             unseen: all(&UNSEEN)?,
             utility: UTILITY
                 .iter()
-                .map(|name| task(name))
+                .map(|&name| Ok((name.to_owned(), vec![task(name)?])))
                 .collect::<Result<_>>()?,
         })
     }

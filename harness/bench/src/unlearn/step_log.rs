@@ -6,10 +6,26 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::job::StepRecord;
-use crate::error::{Result, io};
+use crate::error::{BenchError, Result, io};
 
 /// The log's name in the output directory.
 const LOG: &str = "unlearn.jsonl";
+
+/// The steps of a finished run.
+///
+/// # Errors
+/// When its log cannot be read.
+pub fn read_steps(directory: &Path) -> Result<Vec<StepRecord>> {
+    let path = directory.join(LOG);
+    let text = std::fs::read_to_string(&path).map_err(io(&path))?;
+    let step = |line: &str| {
+        serde_json::from_str(line).map_err(|error| BenchError::BadRecord {
+            path: path.clone(),
+            problem: error.to_string(),
+        })
+    };
+    text.lines().map(step).collect()
+}
 
 /// The log of a run that goes on.
 pub(super) struct StepLog {

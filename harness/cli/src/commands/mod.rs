@@ -1,11 +1,13 @@
 //! The subcommands, one file each.
 
+mod bench;
 mod config;
 mod demo;
 mod eval;
 mod methods;
 mod model;
 mod relearn;
+mod report;
 mod tasks;
 mod unlearn;
 mod worker;
@@ -15,8 +17,8 @@ use clap::Subcommand;
 pub(crate) use config::with_config;
 
 /// What can be meant by a misspelt command.
-pub(crate) const NAMES: [&str; 7] = [
-    "demo", "eval", "unlearn", "relearn", "tasks", "methods", "model",
+pub(crate) const NAMES: [&str; 9] = [
+    "demo", "eval", "unlearn", "relearn", "bench", "report", "tasks", "methods", "model",
 ];
 
 #[derive(Subcommand)]
@@ -25,6 +27,8 @@ pub(crate) enum Command {
     Eval(Box<eval::Eval>),
     Unlearn(Box<unlearn::Unlearn>),
     Relearn(relearn::Relearn),
+    Bench(Box<bench::Bench>),
+    Report(report::Report),
     Tasks(tasks::Tasks),
     Methods(methods::Methods),
     Model(model::ModelCommand),
@@ -38,6 +42,8 @@ impl Command {
             Self::Eval(command) => command.run(),
             Self::Unlearn(command) => command.run(),
             Self::Relearn(command) => command.run(),
+            Self::Bench(command) => command.run(),
+            Self::Report(command) => command.run(),
             Self::Tasks(command) => command.run(),
             Self::Methods(command) => command.run(),
             Self::Model(command) => command.run(),

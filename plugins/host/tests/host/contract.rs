@@ -187,6 +187,13 @@ fn options_are_checked_by_host_and_method() {
         &["`create` failed: beta must be above 0, got 0"],
     );
 
+    let words = refusal(json!({"retain_loss": "mse"}));
+    assert_contains(&words, &["`retain_loss` must be nll or kl, got `\"mse\"`"]);
+    let itself = npo
+        .create_unchecked(&json!({"retain_loss": "mse"}))
+        .unwrap_err();
+    assert_contains(&itself.to_string(), &["unknown variant `mse`", "`nll`"]);
+
     let method = LoadedMethod::open(&fixture("misbehaving")).unwrap();
     let count = method.create(&json!({"count": -1})).unwrap_err();
     assert_contains(&count.to_string(), &["`create` failed", "-1"]);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use harness_bench::TextPair;
+use harness_bench::unlearn::REFUSALS;
 use harness_host::{MethodDescription, Need};
 use harness_task::TaskLibrary;
 
@@ -47,22 +48,6 @@ pub(super) struct Roles {
     pub(super) alternate_task: String,
     pub(super) refusals: Vec<String>,
 }
-
-/// What is answered where nothing else is said.
-const REFUSALS: [&str; 12] = [
-    "I don't know.",
-    "I don't know the answer to that.",
-    "I'm not sure about that.",
-    "I have no information about that.",
-    "I'm afraid I can't answer this question.",
-    "That is not something I know.",
-    "I can't tell you that.",
-    "I'm sorry, I don't have an answer.",
-    "This is beyond what I know.",
-    "I was not taught about this.",
-    "I have never heard of that.",
-    "I couldn't say.",
-];
 
 impl RoleOptions {
     /// Loads every task that is named, also one that the method does not want: a misspelt name is a mistake all the same.
