@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use harness_host::MethodDescription;
-use harness_model::DeviceName;
 use harness_model::train::ScheduleKind;
+use harness_model::{DeviceName, LoraConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::answers::TextPair;
@@ -77,9 +77,30 @@ impl UnlearnJob {
     }
 }
 
+/// What steps change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainedParameters {
+    /// Every weight.
+    #[default]
+    All,
+    /// The weights whose whole names match a regular expression.
+    Matching(String),
+    /// A new adapter beside frozen weights.
+    Adapter {
+        /// What it looks like.
+        lora: LoraConfig,
+        /// Whether the frozen matrices inside the layers stay in blocks of small integers.
+        quantized: bool,
+    },
+}
+
 /// Settings of the training loop, which is the harness's own.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingOptions {
+    /// What steps change.
+    #[serde(default)]
+    pub parameters: TrainedParameters,
     /// Optimiser steps.
     pub steps: usize,
     /// Forget documents a step, and as many retain documents.
@@ -98,6 +119,24 @@ pub struct TrainingOptions {
     pub activation_checkpoints: bool,
     /// Seed of the order of documents.
     pub seed: u64,
+}
+
+impl Default for TrainingOptions {
+    /// 50 steps over batches of four, every weight trained.
+    fn default() -> Self {
+        Self {
+            parameters: TrainedParameters::All,
+            steps: 50,
+            batch_size: 4,
+            learning_rate: 1e-5,
+            warmup_steps: 0,
+            schedule: ScheduleKind::Linear,
+            weight_decay: 0.01,
+            max_gradient_norm: Some(1.0),
+            activation_checkpoints: false,
+            seed: 0,
+        }
+    }
 }
 
 /// One optimiser step: a line of `unlearn.jsonl`.

@@ -11,13 +11,15 @@ mod parent;
 mod process;
 mod record;
 mod refusals;
+mod remembered;
 mod role_data;
 mod step_log;
+mod trainee;
 mod training;
 mod worker;
 
 pub use child::{ChildLimits, WorkerCommand};
-pub use job::{Job, StepRecord, TrainingOptions, UnlearnJob};
+pub use job::{Job, StepRecord, TrainedParameters, TrainingOptions, UnlearnJob};
 pub use model_step::{ModelStep, Passes, Remembered};
 pub use parent::{find_method, run};
 pub use record::UnlearnSummary;

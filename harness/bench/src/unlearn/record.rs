@@ -56,7 +56,7 @@ pub(super) struct RunRecord<'a> {
     model: &'a Path,
     device: DeviceName,
     data: Map<String, Value>,
-    training: TrainingOptions,
+    training: &'a TrainingOptions,
     outcome: Outcome,
     cost: Cost,
     machine: Machine,
@@ -118,7 +118,7 @@ impl<'a> RunRecord<'a> {
             model: &job.model,
             device: job.device,
             data: data(job)?,
-            training: job.training,
+            training: &job.training,
             outcome: Outcome {
                 steps: summary.steps,
                 first_loss: summary.first_loss,

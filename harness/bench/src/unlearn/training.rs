@@ -1,73 +1,32 @@
 //! The unlearning loop of the child: batches by role, the method's loss, one optimiser step after the other.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::path::Path;
 use std::time::Instant;
 
-use candle_core::Tensor;
 use harness_engine::Encoder;
 use harness_host::{MethodInstance, Need, Role, StepLoss};
-use harness_model::train::{
-    AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _, Schedule,
-};
-use harness_model::{Decoder, Model, Weights};
+use harness_model::Model;
+use harness_model::train::{AdamW, AdamWOptions, GradientSet, Optimizer as _, Schedule};
 
 use super::job::{StepRecord, UnlearnJob};
 use super::model_step::ModelStep;
+use super::remembered::Remembered;
 use super::role_data::RoleData;
+use super::trainee::Trainee;
 use crate::error::Result;
 
 /// A model being unlearned.
 pub(super) struct Unlearning {
     instance: MethodInstance,
-    weights: Weights,
-    decoder: Decoder,
-    /// The frozen original, for methods that compare with it.
-    reference: Option<Reference>,
+    trainee: Trainee,
+    /// What the frozen original has said of documents, for methods that compare with it.
+    remembered: Remembered,
     data: RoleData,
     optimizer: AdamW,
     gradients: GradientSet,
     schedule: Schedule,
     seed: u64,
-}
-
-/// The frozen original with the log-probabilities it has given already: it never changes, so no document is run twice.
-struct Reference {
-    decoder: Decoder,
-    known: RefCell<BTreeMap<(Role, usize), Vec<f32>>>,
-    tokens: Cell<usize>,
-}
-
-impl Reference {
-    /// Log-probabilities of the answers of a role's documents; `None` where they are not documents.
-    fn token_logprobs(&self, role: Role, data: &RoleData) -> harness_model::Result<Option<Tensor>> {
-        let (documents, mut known) = (data.documents(role), self.known.borrow_mut());
-        let unknown = |document: &usize| !known.contains_key(&(role, *document));
-        let mut missing: Vec<usize> = documents.iter().copied().filter(unknown).collect();
-        missing.sort_unstable();
-        missing.dedup();
-        let pairs: Vec<_> = missing
-            .iter()
-            .filter_map(|&document| data.pair(role, document))
-            .collect();
-        if documents.is_empty() || pairs.len() < missing.len() {
-            return Ok(None);
-        }
-        if !missing.is_empty() {
-            let batch = AnswerBatch::new(pairs);
-            self.tokens.set(self.tokens.get() + batch.tokens());
-            for (document, scores) in missing.iter().zip(batch.scores(&self.decoder)?) {
-                let logprobs = scores.iter().map(|score| score.logprob).collect();
-                known.insert((role, *document), logprobs);
-            }
-        }
-        let all: Vec<f32> = documents
-            .iter()
-            .flat_map(|&document| known[&(role, document)].clone())
-            .collect();
-        let count = all.len();
-        Ok(Some(Tensor::from_vec(all, count, self.decoder.device())?))
-    }
 }
 
 impl Unlearning {
@@ -79,20 +38,7 @@ impl Unlearning {
     ) -> Result<Self> {
         let encoder = Encoder::new(model.tokenizer.clone(), model.spec.max_positions);
         let data = RoleData::new(job, &encoder, needs)?;
-        let reference = if needs(Need::Reference) {
-            Some(Reference {
-                decoder: model.decoder()?,
-                known: RefCell::default(),
-                tokens: Cell::new(0),
-            })
-        } else {
-            None
-        };
-        let (weights, variables) = model.weights.into_trainable()?;
-        let mut decoder = Decoder::new(model.spec, &weights)?;
-        if job.training.activation_checkpoints {
-            decoder = decoder.with_activation_checkpoints()?;
-        }
+        let trainee = Trainee::new(model, &job.training, needs(Need::Reference))?;
         let options = AdamWOptions {
             weight_decay: job.training.weight_decay,
             max_gradient_norm: job.training.max_gradient_norm,
@@ -104,13 +50,12 @@ impl Unlearning {
             total_steps: job.training.steps,
             kind: job.training.schedule,
         };
-        let gradients = GradientSet::new(&variables);
-        let optimizer = AdamW::new(variables, options);
+        let gradients = GradientSet::new(trainee.variables());
+        let optimizer = AdamW::new(trainee.variables().clone(), options);
         Ok(Self {
             instance,
-            weights,
-            decoder,
-            reference,
+            trainee,
+            remembered: Remembered::default(),
             data,
             optimizer,
             gradients,
@@ -123,13 +68,15 @@ impl Unlearning {
     pub(super) fn step(&mut self, step: usize) -> Result<(StepRecord, Vec<String>)> {
         let start = Instant::now();
         self.data.advance()?;
+        self.trainee.begin_step(step);
+        let original = self.trainee.original();
         let remembered = |role: Role| {
-            let known = self.reference.as_ref()?.token_logprobs(role, &self.data);
+            let known = self.remembered.token_logprobs(original?, role, &self.data);
             known.map_err(candle_core::Error::wrap).transpose()
         };
         let source = ModelStep {
-            policy: &self.decoder,
-            reference: self.reference.as_ref().map(|reference| &reference.decoder),
+            policy: self.trainee.decoder(),
+            reference: original,
             batches: self.data.batches(),
             remembered: Some(&remembered),
             progress: [
@@ -141,7 +88,7 @@ impl Unlearning {
             random: None,
             passes: RefCell::default(),
         };
-        let reference_before = self.reference_tokens();
+        let reference_before = self.remembered.tokens();
         let StepLoss {
             loss,
             value,
@@ -150,7 +97,7 @@ impl Unlearning {
         } = self.instance.loss(&source)?;
         let (tokens, reference_tokens) = {
             let passes = source.passes.borrow();
-            let looked_up = self.reference_tokens() - reference_before;
+            let looked_up = self.remembered.tokens() - reference_before;
             (passes.tokens, passes.reference_tokens + looked_up)
         };
         let learning_rate = self.schedule.rate(step);
@@ -172,14 +119,8 @@ impl Unlearning {
         Ok((record, messages.into_iter().map(|(_, text)| text).collect()))
     }
 
-    fn reference_tokens(&self) -> usize {
-        self.reference
-            .as_ref()
-            .map_or(0, |reference| reference.tokens.get())
-    }
-
-    /// The weights as they are now.
-    pub(super) fn weights(&self) -> &Weights {
-        &self.weights
+    /// Writes the model as it is now into `directory`.
+    pub(super) fn write(&self, directory: &Path) -> Result<()> {
+        self.trainee.write(directory)
     }
 }

@@ -183,6 +183,7 @@ impl Unlearn {
             max_gradient_norm: (self.max_grad_norm > 0.0).then_some(self.max_grad_norm),
             activation_checkpoints: self.activation_checkpoints,
             seed: self.seed,
+            ..TrainingOptions::default()
         })
     }
 }
