@@ -100,7 +100,8 @@ impl PackedBatch {
     }
 
     /// Adds `count` rows of `token` after the sequence added last, as transformers pads on the right: they are positioned after it
-    /// and see it, but neither themselves nor each other. For comparisons with losses that average over padding.
+    /// and see it, but neither themselves nor each other (in OPT, they stand before the first position). For comparisons with losses that
+    /// average over padding.
     pub fn push_padding(&mut self, token: u32, count: usize) -> Range<usize> {
         let (start, depth) = (self.first_row + self.len(), self.last_path.len());
         if count > 0 {
@@ -132,6 +133,18 @@ impl PackedBatch {
                 .extend((depth..depth + tokens.len()).map(|p| p as u32));
             self.last_path.extend(rows);
         }
+    }
+
+    /// Whether each row is padding, where there is any.
+    pub fn padding(&self) -> Option<Vec<bool>> {
+        let blocks = || self.blocks.iter().filter(|block| block.is_padding);
+        blocks().next()?;
+        let mut padding = vec![false; self.len()];
+        for block in blocks() {
+            let rows = block.rows.start - self.first_row..block.rows.end - self.first_row;
+            padding[rows].fill(true);
+        }
+        Some(padding)
     }
 
     /// The number of its first row.
