@@ -43,7 +43,7 @@ impl Embedding {
         // the row before the first position.
         let learned = spec.embedding.positions.as_ref();
         let apart = learned.filter(|learned| learned.offset > 0);
-        let padding = apart.and_then(|_| batch.padding());
+        let padding = apart.and_then(|_| batch.hidden_rows());
         if let Some(padding) = &padding {
             state = constant_where(&state, padding)?;
         }
