@@ -16,6 +16,7 @@ use harness_abi::{
 
 use candle_core::Tensor;
 
+use crate::error::plain;
 use crate::fault::{Fault, Find};
 use crate::step::Step;
 use crate::text::{self, read_slice};
@@ -169,7 +170,12 @@ unsafe extern "C" fn apply(
         // SAFETY: likewise.
         let scalars =
             unsafe { read_slice(scalars, scalars_length, MAX_INPUTS) }.ok_or_else(garbage)?;
-        step.apply(operation, inputs, scalars)
+        let computed = step.apply(operation, inputs, scalars)?;
+        if operation != Operation::Detach {
+            return Ok(computed);
+        }
+        let held = step.source().held(computed);
+        held.map_err(|error| Fault::new(operation.name(), plain(&error)))
     })
 }
 

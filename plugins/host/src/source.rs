@@ -66,6 +66,12 @@ pub trait StepSource {
         None
     }
 
+    /// What stands for values whose gradient a method cut, or that it read: themselves, unless a check of gradients by differences holds them
+    /// where they were.
+    fn held(&self, values: Tensor) -> Result<Tensor> {
+        Ok(values)
+    }
+
     /// Where the step's tensors live.
     fn device(&self) -> Device {
         Device::Cpu

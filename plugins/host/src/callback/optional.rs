@@ -3,6 +3,7 @@
 
 use std::ffi::c_void;
 
+use candle_core::{Device, Tensor};
 use harness_abi::{
     Distribution, HIDDEN_STATES, Handle, HiddenStates, Measure, Model, Progress, Status, Text,
 };
@@ -48,7 +49,16 @@ pub(super) unsafe extern "C" fn read(
     length: *mut usize,
 ) -> Status {
     with_step(context, Status::ERROR, |step| {
-        let Ok(found) = step.values(tensor) else {
+        let held = |values: Vec<f32>| {
+            step.source()
+                .held(Tensor::new(values, &Device::Cpu)?)?
+                .to_vec1::<f32>()
+        };
+        let Some(found) = step
+            .values(tensor)
+            .ok()
+            .and_then(|values| held(values).ok())
+        else {
             return Status::ERROR;
         };
         let is_place = !values.is_null() && values.is_aligned();
