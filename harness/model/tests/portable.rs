@@ -196,7 +196,13 @@ fn log_probabilities_and_scores() {
             let [got, same] = [got, want].map(|score| score.standardised.unwrap());
             assert!((got - same).abs() < 1e-4, "{got} for {same}");
             let standardised = None;
-            assert_eq!(*plain, harness_model::TokenScore { standardised, ..*want });
+            assert_eq!(
+                *plain,
+                harness_model::TokenScore {
+                    standardised,
+                    ..*want
+                }
+            );
         }
     }
 }

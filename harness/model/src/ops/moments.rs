@@ -55,8 +55,7 @@ impl Moments {
 
     /// How many standard deviations the target's log-probability is above the mean.
     pub(super) fn standardised(&self) -> f32 {
-        let [sum, first, second] =
-            [self.normaliser.sum, self.first, self.second].map(f64::from);
+        let [sum, first, second] = [self.normaliser.sum, self.first, self.second].map(f64::from);
         let mean = first / sum;
         let variance = (second / sum - mean * mean).max(LEAST_VARIANCE);
         // Both are relative to the largest logit.
@@ -71,12 +70,16 @@ mod tests {
 
     #[test]
     fn pieces_change_nothing_and_the_definition_holds() {
-        let logits: Vec<f32> = (0..97).map(|i| (i as f32 * 1.7).sin() * 4.0 + i as f32 * 0.05).collect();
+        let logits: Vec<f32> = (0..97)
+            .map(|i| (i as f32 * 1.7).sin() * 4.0 + i as f32 * 0.05)
+            .collect();
         let target = 13;
         let exponentials: Vec<f64> = logits.iter().map(|&x| f64::from(x).exp()).collect();
         let sum: f64 = exponentials.iter().sum();
         let moment = |power: i32| -> f64 {
-            let terms = exponentials.iter().map(|e| e / sum * (e / sum).ln().powi(power));
+            let terms = exponentials
+                .iter()
+                .map(|e| e / sum * (e / sum).ln().powi(power));
             terms.sum()
         };
         let own = (exponentials[target] / sum).ln();

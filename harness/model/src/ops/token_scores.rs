@@ -203,11 +203,14 @@ pub fn token_scores(
     if !standardise {
         let rows = normalisers(&head, targets)?;
         let rows = rows.iter().zip(targets);
-        return Ok(rows.map(|(row, &target)| score(row, target, None)).collect());
+        return Ok(rows
+            .map(|(row, &target)| score(row, target, None))
+            .collect());
     }
     let moments = targets.iter().map(|&target| Moments::of(target as usize));
     let rows = seen(&head, moments.collect())?;
     let rows = rows.iter().zip(targets);
-    let scores = rows.map(|(row, &target)| score(&row.normaliser, target, Some(row.standardised())));
+    let scores =
+        rows.map(|(row, &target)| score(&row.normaliser, target, Some(row.standardised())));
     Ok(scores.collect())
 }
