@@ -19,7 +19,7 @@ mod order;
 mod run_directory;
 mod suspicion;
 
-pub use answers::{AnswerKnowledge, AnswerSet, Estimate, TextPair};
+pub use answers::{AnswerKnowledge, AnswerRecord, AnswerSet, Estimate, MIN_K_SHARE, TextPair};
 pub use error::{BenchError, Result};
 pub use evaluate::{Evaluation, EvaluationProgress, Questions, evaluate};
 pub use event::{Event, Observer};
