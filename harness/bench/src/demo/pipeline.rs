@@ -65,6 +65,7 @@ pub fn run(
     let materials = Materials {
         forget: world.forget.clone(),
         paraphrased: world.forget_paraphrased.clone(),
+        holdout: world.holdout.clone(),
         retain: world.retain.clone(),
         utility: world.utility,
         utility_options: RequestOptions::default(),

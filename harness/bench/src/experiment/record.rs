@@ -83,6 +83,9 @@ pub struct Scores {
     /// The same facts asked in other words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paraphrased: Option<DocumentScores>,
+    /// Texts like the forget set's that no model has seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<DocumentScores>,
     /// The retain set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain: Option<DocumentScores>,

@@ -33,6 +33,9 @@ pub struct ExperimentSpec {
     /// Task that asks for the same facts in other words.
     #[serde(default)]
     pub paraphrased: Option<String>,
+    /// Task like the forget set that no model has seen: what membership attacks tell it from.
+    #[serde(default)]
+    pub holdout: Option<String>,
     /// Task whose answers are to be kept.
     #[serde(default)]
     pub retain: Option<String>,
@@ -241,6 +244,7 @@ const KEYS: &[&str] = &[
     "oracle_twin",
     "forget",
     "paraphrased",
+    "holdout",
     "retain",
     "utility",
     "limits",
@@ -334,6 +338,7 @@ impl ExperimentSpec {
             oracle_twin: None,
             forget,
             paraphrased: None,
+            holdout: None,
             retain: None,
             utility: Vec::new(),
             limits: Limits::default(),

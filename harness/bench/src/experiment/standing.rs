@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::figure::{Figure, Proportion, Runs, Scale, mean_figure};
+use super::membership::membership;
 use super::record::{DocumentScores, Reached, Recovery, Scores, UtilityScores};
 use crate::error::Result;
 
@@ -27,6 +28,8 @@ pub struct Standing {
     pub forgetting_paraphrased: Option<Figure>,
     /// Whether F of [`HEADLINE`] exceeds [`OVER_FORGOTTEN`].
     pub is_over_forgotten: bool,
+    /// Area under the ROC curve of membership attacks, by the metric they use: 0.5 cannot tell the forget set from unseen texts.
+    pub membership: BTreeMap<String, Figure>,
     /// Share of the original's score that is left on each utility task, chance taken off.
     pub utilities: BTreeMap<String, Figure>,
     /// Mean of these.
@@ -146,6 +149,7 @@ impl<'a> Anchors<'a> {
             forgetting_paraphrased: paraphrased.and_then(|p| figure(p).ok()),
             is_over_forgotten: forgetting.get(HEADLINE).is_some_and(is_over),
             worst_utility: worst.map(|(task, figure)| (task.clone(), figure.value)),
+            membership: membership(runs, bootstrap)?,
             utilities,
             utility,
             relearning: self.relearning(runs)?,

@@ -54,6 +54,7 @@ impl Bench {
         Ok(Materials {
             forget: pairs(&Some(spec.forget.clone()), spec.limits.forget)?,
             paraphrased: pairs(&spec.paraphrased, spec.limits.forget)?,
+            holdout: pairs(&spec.holdout, None)?,
             retain: pairs(&spec.retain, spec.limits.retain)?,
             utility,
             utility_options: RequestOptions {
