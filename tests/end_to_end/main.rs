@@ -17,6 +17,7 @@ mod eval;
 mod eval_groups;
 mod eval_options;
 mod faults;
+mod finetune;
 mod hub_server;
 mod integrity;
 mod mistakes;
