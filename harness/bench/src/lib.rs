@@ -23,6 +23,7 @@ pub use answers::{AnswerKnowledge, AnswerRecord, AnswerSet, Estimate, MIN_K_SHAR
 pub use error::{BenchError, Result};
 pub use evaluate::{Evaluation, EvaluationProgress, Questions, evaluate};
 pub use event::{Event, Observer};
+pub use finetune::{FineTuning, FineTuningSummary, finetune};
 pub use groups::{GroupResult, score_groups};
 pub use integrity::{Integrity, check_integrity};
 pub use run_directory::{RunDirectory, sha256_hex};
