@@ -13,12 +13,12 @@ use super::role_data::RoleData;
 
 /// Log-probabilities of answers by role and document.
 #[derive(Default)]
-pub(super) struct Remembered {
+pub(super) struct AnswerMemory {
     known: RefCell<BTreeMap<(Role, usize), Vec<f32>>>,
     tokens: Cell<usize>,
 }
 
-impl Remembered {
+impl AnswerMemory {
     /// Log-probabilities of the answers of a role's documents, as `original` gives them; `None` where they are not documents.
     pub(super) fn token_logprobs(
         &self,
