@@ -15,7 +15,9 @@ use super::run::Experiment;
 use crate::error::{BenchError, Result, io};
 use crate::event::{Event, Observer};
 use crate::run_directory::sha256_hex;
-use crate::unlearn::{REFUSALS, TrainingOptions, UnlearnJob, UnlearnSummary, read_steps, run};
+use crate::unlearn::{
+    OptimizerOptions, REFUSALS, TrainingOptions, UnlearnJob, UnlearnSummary, read_steps, run,
+};
 
 /// The method that adds random weights.
 pub const NOISE_METHOD: &str = "noise";
@@ -152,7 +154,7 @@ impl Experiment<'_> {
                 batch_size: spec.batch_size,
                 learning_rate: unlearning.learning_rate,
                 warmup_steps: spec.warmup_steps,
-                weight_decay: spec.weight_decay,
+                optimizer: OptimizerOptions::adamw(spec.weight_decay),
                 max_gradient_norm: (spec.max_grad_norm > 0.0).then_some(spec.max_grad_norm),
                 seed,
                 ..TrainingOptions::default()

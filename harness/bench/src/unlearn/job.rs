@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use harness_host::MethodDescription;
-use harness_model::train::ScheduleKind;
-use harness_model::{DeviceName, LoraConfig};
+use harness_model::DeviceName;
 use serde::{Deserialize, Serialize};
 
+use super::options::TrainingOptions;
 use crate::answers::TextPair;
 
 /// What a child is asked to do.
@@ -77,68 +77,6 @@ impl UnlearnJob {
     }
 }
 
-/// What steps change.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TrainedParameters {
-    /// Every weight.
-    #[default]
-    All,
-    /// The weights whose whole names match a regular expression.
-    Matching(String),
-    /// A new adapter beside frozen weights.
-    Adapter {
-        /// What it looks like.
-        lora: LoraConfig,
-        /// Whether the frozen matrices inside the layers stay in blocks of small integers.
-        quantized: bool,
-    },
-}
-
-/// Settings of the training loop, which is the harness's own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrainingOptions {
-    /// What steps change.
-    #[serde(default)]
-    pub parameters: TrainedParameters,
-    /// Optimiser steps.
-    pub steps: usize,
-    /// Forget documents a step, and as many retain documents.
-    pub batch_size: usize,
-    /// Peak learning rate.
-    pub learning_rate: f64,
-    /// Steps over which the rate rises.
-    pub warmup_steps: usize,
-    /// What follows the warm-up.
-    pub schedule: ScheduleKind,
-    /// Decoupled weight decay of matrices.
-    pub weight_decay: f64,
-    /// Joint L2 norm that gradients are clipped to; absent: no clipping.
-    pub max_gradient_norm: Option<f64>,
-    /// Whether each layer keeps its input alone and is run again for the gradients.
-    pub activation_checkpoints: bool,
-    /// Seed of the order of documents.
-    pub seed: u64,
-}
-
-impl Default for TrainingOptions {
-    /// 50 steps over batches of four, every weight trained.
-    fn default() -> Self {
-        Self {
-            parameters: TrainedParameters::All,
-            steps: 50,
-            batch_size: 4,
-            learning_rate: 1e-5,
-            warmup_steps: 0,
-            schedule: ScheduleKind::Linear,
-            weight_decay: 0.01,
-            max_gradient_norm: Some(1.0),
-            activation_checkpoints: false,
-            seed: 0,
-        }
-    }
-}
-
 /// One optimiser step: a line of `unlearn.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
@@ -181,6 +119,11 @@ pub(super) enum WorkerEvent {
     Message {
         /// Its words.
         text: String,
+    },
+    /// The run ends before its last step.
+    Stopped {
+        /// The bound that was reached.
+        reason: String,
     },
     /// The steps are done, and the weights are about to be written.
     Writing,

@@ -10,7 +10,7 @@ use harness_model::{
     Decoder, DecoderSpec, FrozenPrecision, Lora, Model, Weights, write_model_files,
 };
 
-use super::job::{TrainedParameters, TrainingOptions};
+use super::options::{TrainedParameters, TrainingOptions};
 use crate::error::{BenchError, Result, io};
 
 /// Where an adapter lies beside the model that it was merged into.
@@ -145,10 +145,10 @@ impl Trainee {
         Ok(Decoder::new(self.decoder.spec().clone(), &weights)?)
     }
 
-    /// What is random in a forward pass follows from the seed and the step's number, counted from 0, alone.
-    pub(super) fn begin_step(&self, step: usize) {
+    /// What is random in the passes through a batch follows from the seed and the batch's number, counted from 0, alone.
+    pub(super) fn begin_batch(&self, batch: usize) {
         if let Learned::Adapter { lora, .. } = &self.learned {
-            lora.begin_step(step as u64);
+            lora.begin_batch(batch as u64);
         }
     }
 

@@ -25,9 +25,9 @@ impl Dropout {
         })
     }
 
-    /// The next masks are those of step `step`, which has room for 2³² of them.
-    pub(super) fn begin_step(&self, step: u64) {
-        self.masks_drawn.store(step << 32, Ordering::Relaxed);
+    /// The next masks are those of batch `batch`, which has room for 2³² of them.
+    pub(super) fn begin_batch(&self, batch: u64) {
+        self.masks_drawn.store(batch << 32, Ordering::Relaxed);
     }
 
     /// x, f32 of any shape, times a new mask.

@@ -164,12 +164,12 @@ impl Lora {
         same
     }
 
-    /// Lets the masks of dropout go on from those of step `step`, whatever was drawn before.
-    pub fn begin_step(&self, step: u64) {
+    /// Lets the masks of dropout go on from those of batch `batch`, whatever was drawn before.
+    pub fn begin_batch(&self, batch: u64) {
         // All adapters share one stream.
         let adapter = self.adapters.values().next();
         if let Some(dropout) = adapter.and_then(|adapter| adapter.dropout.as_ref()) {
-            dropout.begin_step(step);
+            dropout.begin_batch(batch);
         }
     }
 

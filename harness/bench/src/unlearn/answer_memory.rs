@@ -8,17 +8,27 @@ use candle_core::Tensor;
 use harness_host::Role;
 use harness_model::Decoder;
 use harness_model::train::AnswerBatch;
+use serde::{Deserialize, Serialize};
 
 use super::role_data::RoleData;
 
+/// One document's, to be written down.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct KnownAnswer {
+    role: String,
+    document: usize,
+    /// The bits of the log-probabilities of its tokens.
+    logprobs: Vec<u32>,
+}
+
 /// Log-probabilities of answers by role and document.
 #[derive(Default)]
-pub(super) struct Remembered {
+pub(super) struct AnswerMemory {
     known: RefCell<BTreeMap<(Role, usize), Vec<f32>>>,
     tokens: Cell<usize>,
 }
 
-impl Remembered {
+impl AnswerMemory {
     /// Log-probabilities of the answers of a role's documents, as `original` gives them; `None` where they are not documents.
     pub(super) fn token_logprobs(
         &self,
@@ -52,6 +62,30 @@ impl Remembered {
             .collect();
         let count = all.len();
         Ok(Some(Tensor::from_vec(all, count, original.device())?))
+    }
+
+    /// All that is known.
+    pub(super) fn known(&self) -> Vec<KnownAnswer> {
+        let known = self.known.borrow();
+        let answer = |(&(role, document), logprobs): (&(Role, usize), &Vec<f32>)| KnownAnswer {
+            role: role.name().to_owned(),
+            document,
+            logprobs: logprobs.iter().map(|logprob| logprob.to_bits()).collect(),
+        };
+        known.iter().map(answer).collect()
+    }
+
+    /// Takes back what was known.
+    pub(super) fn restore(&self, answers: &[KnownAnswer]) {
+        let mut known = self.known.borrow_mut();
+        for answer in answers {
+            let role = Role::ALL.iter().find(|role| role.name() == answer.role);
+            let logprobs = answer.logprobs.iter();
+            if let Some(&role) = role {
+                let logprobs = logprobs.map(|&bits| f32::from_bits(bits)).collect();
+                known.insert((role, answer.document), logprobs);
+            }
+        }
     }
 
     /// Tokens that went through the original so far.
