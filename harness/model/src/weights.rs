@@ -236,15 +236,34 @@ pub(crate) fn write_safetensors<'a>(
             Ok((*name, view.map_err(|error| bad_file(file, error))?))
         })
         .collect::<Result<Vec<_>>>()?;
+    // Beside its name first: a disk that is full leaves no half of it.
+    let mut staged = file.as_os_str().to_owned();
+    staged.push(".partial");
+    let staged = PathBuf::from(staged);
+    let written = write_views(views, &staged, file)
+        .and_then(|()| std::fs::rename(&staged, file).map_err(io(file)));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&staged);
+    }
+    written
+}
+
+/// Writes a safetensors file, called `name` in errors.
+fn write_views(
+    views: Vec<(&str, safetensors::tensor::TensorView<'_>)>,
+    file: &Path,
+    name: &Path,
+) -> Result<()> {
     let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
     // The library makes its file unreadable to others; a model file gets the permissions of any new file.
     let permissions = std::fs::File::create(file)
         .and_then(|created| created.metadata())
-        .map_err(io(file))?
+        .map_err(io(name))?
         .permissions();
     safetensors::serialize_to_file(views, Some(metadata), file)
-        .map_err(|error| bad_file(file, error))?;
-    std::fs::set_permissions(file, permissions).map_err(io(file))
+        .map_err(|error| bad_file(name, error))?;
+    std::fs::set_permissions(file, permissions).map_err(io(name))
 }
 
 /// The safetensors files of a directory: the single one, or the shards that the index names, sorted.
