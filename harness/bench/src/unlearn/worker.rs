@@ -4,7 +4,9 @@ use std::io::{BufRead, Read, Write};
 
 use harness_host::{LoadedMethod, MethodDescription};
 
-use super::job::{Job, UnlearnJob, WorkerEvent};
+use super::job::{Job, StepRecord, UnlearnJob, WorkerEvent};
+use super::saving::Saving;
+use super::stop_rule::StopWatch;
 use super::training::Unlearning;
 use super::{process, trainee};
 use crate::error::{BenchError, Result};
@@ -85,21 +87,47 @@ fn work(input: &str, output: &mut dyn Write) -> std::result::Result<(), Failure>
 
 fn unlearn(job: &UnlearnJob, output: &mut dyn Write) -> std::result::Result<(), Failure> {
     let (method, mut unlearning) = prepare(job).map_err(refused)?;
+    let mut saving = Saving::new(job);
+    let mut steps = saving.resume(&mut unlearning).map_err(refused)?;
+    let mut watch = job.training.stop_when.clone().map(StopWatch::new);
+    let mut reached = None;
+    for step in &steps {
+        reached = look(&mut watch, step)?;
+    }
     write_event(output, &WorkerEvent::Started { method })?;
-    for step in 0..job.training.steps {
-        let (record, messages) = unlearning
-            .step(step)
-            .map_err(|error| failed(in_step(step, &error)))?;
+    while reached.is_none() && steps.len() < job.training.steps {
+        let (step, messages) = unlearning
+            .step(steps.len())
+            .map_err(|error| failed(in_step(steps.len(), &error)))?;
+        reached = look(&mut watch, &step)?;
         for text in messages {
             write_event(output, &WorkerEvent::Message { text })?;
         }
-        write_event(output, &WorkerEvent::Step(record))?;
+        steps.push(step.clone());
+        write_event(output, &WorkerEvent::Step(step))?;
+        if reached.is_none() && steps.len() < job.training.steps {
+            saving.after_step(&steps, &unlearning).map_err(failed)?;
+        }
+    }
+    if let Some(reason) = reached {
+        write_event(output, &WorkerEvent::Stopped { reason })?;
     }
     write_event(output, &WorkerEvent::Writing)?;
     unlearning.write(&job.output).map_err(failed)?;
     let peak_memory_bytes = process::peak_bytes_of_this_process();
     write_event(output, &WorkerEvent::Finished { peak_memory_bytes })?;
     Ok(())
+}
+
+/// Why the run is to end after `step`, if it is. A bound on what is not logged is seen at the first step, before it counts.
+fn look(
+    watch: &mut Option<StopWatch>,
+    step: &StepRecord,
+) -> std::result::Result<Option<String>, Failure> {
+    match watch {
+        None => Ok(None),
+        Some(watch) => watch.look(step).map_err(refused),
+    }
 }
 
 fn in_step(step: usize, error: &BenchError) -> String {
