@@ -94,15 +94,13 @@ unsafe extern "C" fn loss<M: Method>(
 }
 
 unsafe extern "C" fn destroy<M: Method>(instance: *mut c_void) {
-    let nowhere = TextSink {
-        context: std::ptr::null_mut(),
-        write: None,
-    };
-    guard(nowhere, || {
+    record_panics();
+    // The host cannot be told here: a panic's report goes to standard error, as any program's.
+    let dropped = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `create::<M>` made the instance, and the host gives it back once.
         drop(unsafe { Box::from_raw(instance.cast::<M>()) });
-        Ok(())
-    });
+    }));
+    std::mem::forget(dropped);
 }
 
 /// Detaches the engine however the step ends.
