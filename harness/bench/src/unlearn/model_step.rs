@@ -134,9 +134,9 @@ impl StepSource for ModelStep<'_> {
         remembered.unwrap_or_else(|| self.logprobs(Model::Reference, role))
     }
 
-    fn answer_lengths(&self, role: Role) -> &[usize] {
+    fn answer_lengths(&self, role: Role) -> Vec<usize> {
         let batch = self.batches.get(&role);
-        batch.map_or(&[], |batch| batch.lengths(Positions::Answer))
+        batch.map_or_else(Vec::new, |batch| batch.lengths(Positions::Answer).to_vec())
     }
 
     fn position_counts(
