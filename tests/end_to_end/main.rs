@@ -15,6 +15,8 @@ mod demo;
 mod eval;
 mod eval_groups;
 mod eval_options;
+#[cfg(target_os = "linux")]
+mod fault_table;
 mod faults;
 mod hub_server;
 mod integrity;

@@ -112,10 +112,22 @@ impl Weights {
     ///
     /// # Errors
     /// As [`Self::trainable`].
-    pub fn into_trainable(mut self) -> Result<(Self, BTreeMap<String, Var>)> {
+    pub fn into_trainable(self) -> Result<(Self, BTreeMap<String, Var>)> {
+        self.into_trainable_where(|_| true)
+    }
+
+    /// As [`Self::into_trainable`] for the weights whose names are `chosen`; the others stay constants, shared with whoever else
+    /// holds them.
+    ///
+    /// # Errors
+    /// As [`Self::trainable`].
+    pub fn into_trainable_where(
+        mut self,
+        chosen: impl Fn(&str) -> bool,
+    ) -> Result<(Self, BTreeMap<String, Var>)> {
         self.refuse_compressed("train an adapter instead")?;
         let mut variables = BTreeMap::new();
-        for (name, tensor) in &mut self.tensors {
+        for (name, tensor) in self.tensors.iter_mut().filter(|(name, _)| chosen(name)) {
             // A variable's own tensor would be shared instead of copied.
             let variable = Var::from_tensor(&tensor.detach())?;
             *tensor = variable.as_tensor().clone();
@@ -155,6 +167,11 @@ impl Weights {
         self.compressed.insert(projection.to_owned(), matrix);
     }
 
+    /// Whether some matrices are compressed.
+    pub fn is_compressed(&self) -> bool {
+        !self.compressed.is_empty()
+    }
+
     /// Refuses what needs every weight in full.
     pub(crate) fn refuse_compressed(&self, way_out: &str) -> Result<()> {
         match self.compressed.keys().next() {
@@ -168,6 +185,24 @@ impl Weights {
     /// The adapter of a projection.
     pub(crate) fn adapter(&self, projection: &str) -> Option<Adapter> {
         self.adapters.get(projection).cloned()
+    }
+
+    /// The same weights with other values for some, as constants.
+    ///
+    /// # Errors
+    /// When a name or a shape is not the model's.
+    pub fn with_values(&self, values: &BTreeMap<String, Tensor>) -> Result<Self> {
+        let mut changed = self.clone();
+        for (name, value) in values {
+            let own = self.get(name)?;
+            if own.shape() != value.shape() {
+                let (have, want) = (value.shape(), own.shape());
+                let problem = format!("values of shape {have:?} for {name} of {want:?}");
+                return Err(ModelError::BadInput(problem));
+            }
+            changed.replace(name, value.detach());
+        }
+        Ok(changed)
     }
 
     /// Puts another tensor in place of the weight of that name.

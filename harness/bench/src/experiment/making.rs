@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use harness_engine::model_identity;
 use harness_host::Need;
-use harness_model::train::ScheduleKind;
 use harness_model::{DeviceName, Model};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +15,9 @@ use super::run::Experiment;
 use crate::error::{BenchError, Result, io};
 use crate::event::{Event, Observer};
 use crate::run_directory::sha256_hex;
-use crate::unlearn::{REFUSALS, TrainingOptions, UnlearnJob, UnlearnSummary, read_steps, run};
+use crate::unlearn::{
+    OptimizerOptions, REFUSALS, TrainingOptions, UnlearnJob, UnlearnSummary, read_steps, run,
+};
 
 /// The method that adds random weights.
 pub const NOISE_METHOD: &str = "noise";
@@ -153,11 +154,10 @@ impl Experiment<'_> {
                 batch_size: spec.batch_size,
                 learning_rate: unlearning.learning_rate,
                 warmup_steps: spec.warmup_steps,
-                schedule: ScheduleKind::Linear,
-                weight_decay: spec.weight_decay,
+                optimizer: OptimizerOptions::adamw(spec.weight_decay),
                 max_gradient_norm: (spec.max_grad_norm > 0.0).then_some(spec.max_grad_norm),
-                activation_checkpoints: false,
                 seed,
+                ..TrainingOptions::default()
             },
             output: PathBuf::new(),
         })

@@ -53,6 +53,16 @@ impl Default for ChildLimits {
     }
 }
 
+/// What a child is about, and for how long.
+pub(super) struct Phase {
+    /// For messages: when something went wrong.
+    pub(super) during: String,
+    /// Time until the next event.
+    pub(super) patience: Duration,
+    /// The option that says how long, where one does.
+    pub(super) option: Option<&'static str>,
+}
+
 /// A running child.
 pub(super) struct ChildProcess {
     child: Child,
@@ -94,23 +104,26 @@ impl ChildProcess {
     /// The next event; lines that are none are the method's own prints.
     ///
     /// # Errors
-    /// When the child has ended or is ended, `during` being what it was about: names library and cause.
+    /// When the child has ended or is ended: names library and cause.
     pub(super) fn next(
         &mut self,
-        during: &str,
-        patience: Duration,
+        phase: &Phase,
         observer: &mut Observer,
     ) -> std::result::Result<WorkerEvent, String> {
-        let start = Instant::now();
+        let (start, during) = (Instant::now(), &phase.during);
         loop {
             if let Some(excess) = self.memory.excess() {
                 self.end();
                 return Err(self.obituary(&format!("was ended {during}: {excess}")));
             }
-            let Some(left) = patience.checked_sub(start.elapsed()) else {
+            let Some(left) = phase.patience.checked_sub(start.elapsed()) else {
                 self.end();
-                let seconds = patience.as_secs_f64();
-                let cause = format!("was ended {during}: it came no further for {seconds} seconds");
+                let seconds = phase.patience.as_secs_f64();
+                let option = phase.option.map(|option| format!(" ({option})"));
+                let cause = format!(
+                    "was ended {during}: it came no further for {seconds} seconds{}",
+                    option.unwrap_or_default()
+                );
                 return Err(self.obituary(&cause));
             };
             match self.lines.recv_timeout(left.min(LOOK)) {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use harness_host::MethodDescription;
 use harness_model::DeviceName;
-use harness_model::train::ScheduleKind;
 use serde::{Deserialize, Serialize};
 
+use super::options::TrainingOptions;
 use crate::answers::TextPair;
 
 /// What a child is asked to do.
@@ -75,29 +75,6 @@ impl UnlearnJob {
             (&self.normal_task, &self.normal)
         }
     }
-}
-
-/// Settings of the training loop, which is the harness's own.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrainingOptions {
-    /// Optimiser steps.
-    pub steps: usize,
-    /// Forget documents a step, and as many retain documents.
-    pub batch_size: usize,
-    /// Peak learning rate.
-    pub learning_rate: f64,
-    /// Steps over which the rate rises.
-    pub warmup_steps: usize,
-    /// What follows the warm-up.
-    pub schedule: ScheduleKind,
-    /// Decoupled weight decay of matrices.
-    pub weight_decay: f64,
-    /// Joint L2 norm that gradients are clipped to; absent: no clipping.
-    pub max_gradient_norm: Option<f64>,
-    /// Whether each layer keeps its input alone and is run again for the gradients.
-    pub activation_checkpoints: bool,
-    /// Seed of the order of documents.
-    pub seed: u64,
 }
 
 /// One optimiser step: a line of `unlearn.jsonl`.

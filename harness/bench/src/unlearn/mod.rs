@@ -4,23 +4,29 @@
 //! line from its standard output; [`serve`] is the child. The parent keeps the log, the child writes the weights. Each notices
 //! when the other is gone: the parent by the child's output and its state, the child by the end of its input.
 
+mod answer_memory;
 mod child;
 mod job;
 mod model_step;
+mod options;
 mod parent;
 mod process;
 mod record;
 mod refusals;
 mod role_data;
 mod step_log;
+mod stop_rule;
+mod trainee;
 mod training;
 mod worker;
 
 pub use child::{ChildLimits, WorkerCommand};
-pub use job::{Job, StepRecord, TrainingOptions, UnlearnJob};
+pub use job::{Job, StepRecord, UnlearnJob};
 pub use model_step::{ModelStep, Passes, Remembered};
+pub use options::{OptimizerOptions, TrainedParameters, TrainingOptions};
 pub use parent::{find_method, run};
 pub use record::UnlearnSummary;
 pub use refusals::REFUSALS;
 pub use step_log::read_steps;
+pub use stop_rule::StopRule;
 pub use worker::serve;

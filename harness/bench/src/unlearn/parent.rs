@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use harness_host::{MethodDescription, MethodPath};
 use harness_model::Staging;
 
-use super::child::{ChildProcess, WorkerCommand};
+use super::child::{ChildProcess, Phase, WorkerCommand};
 use super::job::{Job, UnlearnJob, WorkerEvent};
 use super::record::{RunRecord, UnlearnSummary};
 use super::step_log::StepLog;
@@ -27,7 +27,12 @@ fn describe(command: &WorkerCommand, library: &Path) -> Result<MethodDescription
     let mut child = ChildProcess::start(command, &job, library)?;
     // What it prints meanwhile is for those who run it.
     let mut ignore = |_| {};
-    match child.next("while it was loaded", command.limits.describe, &mut ignore) {
+    let phase = Phase {
+        during: "while it was loaded".into(),
+        patience: command.limits.describe,
+        option: None,
+    };
+    match child.next(&phase, &mut ignore) {
         Ok(WorkerEvent::Described(description)) => Ok(description),
         Ok(WorkerEvent::Failed { message, .. }) | Err(message) => Err(BenchError::Method(message)),
         Ok(_) => {
@@ -138,7 +143,12 @@ impl Course {
         let sent = Job::Unlearn(Box::new(job.clone()));
         let mut child = ChildProcess::start(command, &sent, &job.library)?;
         loop {
-            let heard = child.next(&self.during(), command.limits.step, observer);
+            let phase = Phase {
+                during: self.during(),
+                patience: command.limits.step,
+                option: Some("--step-timeout"),
+            };
+            let heard = child.next(&phase, observer);
             self.peak_memory_bytes = self.peak_memory_bytes.max(child.peak_memory_bytes());
             match heard.map_err(failed)? {
                 WorkerEvent::Finished { peak_memory_bytes } => {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use super::job::{StepRecord, TrainingOptions, UnlearnJob};
+use super::job::{StepRecord, UnlearnJob};
+use super::options::TrainingOptions;
 use crate::answers::TextPair;
 use crate::error::{BenchError, Result, io};
 use crate::run_directory::sha256_hex;
@@ -56,7 +57,7 @@ pub(super) struct RunRecord<'a> {
     model: &'a Path,
     device: DeviceName,
     data: Map<String, Value>,
-    training: TrainingOptions,
+    training: &'a TrainingOptions,
     outcome: Outcome,
     cost: Cost,
     machine: Machine,
@@ -118,12 +119,12 @@ impl<'a> RunRecord<'a> {
             model: &job.model,
             device: job.device,
             data: data(job)?,
-            training: job.training,
+            training: &job.training,
             outcome: Outcome {
                 steps: summary.steps,
                 first_loss: summary.first_loss,
                 last_loss: summary.last_loss,
-                forget_documents_seen: summary.steps * job.training.batch_size,
+                forget_documents_seen: summary.steps * job.training.documents_a_step(),
                 tokens: summary.tokens,
                 reference_tokens: summary.reference_tokens,
             },

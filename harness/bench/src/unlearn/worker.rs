@@ -1,14 +1,12 @@
 //! The child's side: loads the library, trains, writes the weights, and says on standard output how it goes.
 
 use std::io::{BufRead, Read, Write};
-use std::path::Path;
 
 use harness_host::{LoadedMethod, MethodDescription};
-use harness_model::{Model, write_model_files};
 
 use super::job::{Job, UnlearnJob, WorkerEvent};
-use super::process;
 use super::training::Unlearning;
+use super::{process, trainee};
 use crate::error::{BenchError, Result};
 
 /// Does the job that is the first line of `input`, and writes events to `output`, one a line. Failures are events, too. When
@@ -98,7 +96,7 @@ fn unlearn(job: &UnlearnJob, output: &mut dyn Write) -> std::result::Result<(), 
         write_event(output, &WorkerEvent::Step(record))?;
     }
     write_event(output, &WorkerEvent::Writing)?;
-    write(job, &unlearning).map_err(failed)?;
+    unlearning.write(&job.output).map_err(failed)?;
     let peak_memory_bytes = process::peak_bytes_of_this_process();
     write_event(output, &WorkerEvent::Finished { peak_memory_bytes })?;
     Ok(())
@@ -111,13 +109,8 @@ fn in_step(step: usize, error: &BenchError) -> String {
 fn prepare(job: &UnlearnJob) -> Result<(MethodDescription, Unlearning)> {
     let method = LoadedMethod::open(&job.library)?;
     let instance = method.create(&job.options)?;
-    let model = Model::open(&job.model, &job.device.open()?)?;
+    let model = trainee::open(&job.model, &job.training.parameters, &job.device.open()?)?;
     let description = method.description();
     let unlearning = Unlearning::new(job, model, instance, &|need| description.needs(need))?;
     Ok((description.clone(), unlearning))
-}
-
-fn write(job: &UnlearnJob, unlearning: &Unlearning) -> Result<()> {
-    let (output, like): (&Path, &Path) = (&job.output, &job.model);
-    Ok(write_model_files(output, like, unlearning.weights())?)
 }

@@ -2,15 +2,15 @@
 
 mod child;
 mod roles;
+mod training_flags;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use harness_bench::Event;
-use harness_bench::unlearn::{TrainingOptions, UnlearnJob, find_method, run};
+use harness_bench::unlearn::{UnlearnJob, find_method, run};
 use harness_host::MethodPath;
-use harness_model::train::ScheduleKind;
 use harness_model::{Model, check_output};
 
 use crate::exit::Refused;
@@ -44,38 +44,8 @@ pub(crate) struct Unlearn {
     /// Where the unlearned model goes
     #[arg(long, value_name = "OUT")]
     output_path: PathBuf,
-    /// Optimiser steps
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    steps: usize,
-    /// Forget documents a step, and as many retain documents
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    batch_size: usize,
-    /// Peak learning rate of AdamW
-    #[arg(
-        long,
-        value_name = "X",
-        default_value_t = 1e-5,
-        allow_negative_numbers = true
-    )]
-    lr: f64,
-    /// Steps over which the learning rate rises from zero
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    warmup_steps: usize,
-    /// Learning rate after the warm-up: linear (to zero) or constant
-    #[arg(long, value_name = "KIND", default_value_t = ScheduleKind::Linear)]
-    schedule: ScheduleKind,
-    /// Decoupled weight decay of matrices
-    #[arg(long, value_name = "X", default_value_t = 0.01)]
-    weight_decay: f64,
-    /// Joint L2 norm that gradients are clipped to; 0 clips nothing
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
-    max_grad_norm: f64,
-    /// Keep only each layer's input for the gradients and run the layers again: less memory, about a third more time
-    #[arg(long)]
-    activation_checkpoints: bool,
-    /// Seed of the order of documents
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    training: training_flags::TrainingFlags,
     /// Where to compute
     #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu")]
     device: String,
@@ -95,14 +65,14 @@ const EXAMPLES: &str = "Examples:
 impl Unlearn {
     pub(crate) fn run(self) -> Result<()> {
         device(&self.device)?;
-        let training = self.training()?;
+        self.training.check()?;
         check_output(&self.output_path)?;
         let mut terminal = Terminal::default();
-        let job = self.job(training, &mut terminal)?;
+        let job = self.job(&mut terminal)?;
         let name = format!("unlearn with {}", self.method);
         terminal.show(Event::StageStarted {
             name,
-            total: Some(self.steps),
+            total: Some(job.training.steps),
             unit: "steps",
         });
         let summary = run(
@@ -134,11 +104,12 @@ impl Unlearn {
     }
 
     /// Everything that can be wrong with the request is found here, before anything is computed.
-    fn job(&self, training: TrainingOptions, terminal: &mut Terminal) -> Result<UnlearnJob> {
+    fn job(&self, terminal: &mut Terminal) -> Result<UnlearnJob> {
         let path = MethodPath::new(method_folders(&self.method_path)?);
         let (library, description) = find_method(&self.child.worker()?, &path, &self.method)?;
         let options = description.parse_settings(&self.settings)?;
         let roles = self.roles.load(&self.tasks_and_data, &description)?;
+        let training = self.training.options(roles.forget.len())?;
         let model = ModelSource::new(&self.model).locate(terminal)?;
         Model::check(&model)?;
         Ok(UnlearnJob {
@@ -158,31 +129,6 @@ impl Unlearn {
             mismatched_answers: description.default_count("mismatched_answers"),
             training,
             output: PathBuf::new(),
-        })
-    }
-
-    fn training(&self) -> Result<TrainingOptions> {
-        positive("--steps", self.steps as f64)?;
-        positive("--batch-size", self.batch_size as f64)?;
-        positive("--lr", self.lr)?;
-        for (name, value) in [
-            ("--weight-decay", self.weight_decay),
-            ("--max-grad-norm", self.max_grad_norm),
-        ] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Refused(format!("{name} {value}: must not be negative")).into());
-            }
-        }
-        Ok(TrainingOptions {
-            steps: self.steps,
-            batch_size: self.batch_size,
-            learning_rate: self.lr,
-            warmup_steps: self.warmup_steps,
-            schedule: self.schedule,
-            weight_decay: self.weight_decay,
-            max_gradient_norm: (self.max_grad_norm > 0.0).then_some(self.max_grad_norm),
-            activation_checkpoints: self.activation_checkpoints,
-            seed: self.seed,
         })
     }
 }
