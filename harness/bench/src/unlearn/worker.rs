@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, Read, Write};
 
-use harness_host::{LoadedMethod, MethodDescription};
+use harness_host::{LoadedMethod, MethodDescription, MethodInstance, Tier};
 
-use super::job::{Job, UnlearnJob, WorkerEvent};
+use super::job::{Job, StepRecord, UnlearnJob, WorkerEvent};
+use super::own_run::OwnRun;
+use super::trainee::Trainee;
 use super::training::Unlearning;
 use super::{process, trainee};
 use crate::error::{BenchError, Result};
@@ -84,33 +86,109 @@ fn work(input: &str, output: &mut dyn Write) -> std::result::Result<(), Failure>
 }
 
 fn unlearn(job: &UnlearnJob, output: &mut dyn Write) -> std::result::Result<(), Failure> {
-    let (method, mut unlearning) = prepare(job).map_err(refused)?;
-    write_event(output, &WorkerEvent::Started { method })?;
+    let prepared = prepare(job).map_err(refused)?;
+    write_event(
+        output,
+        &WorkerEvent::Started {
+            method: prepared.method,
+        },
+    )?;
+    let trainee = match prepared.work {
+        Work::Steps(unlearning) => take_steps(*unlearning, job, output)?,
+        Work::OwnLoop(run, instance) => train(*run, &instance, job, output)?,
+    };
+    write_event(output, &WorkerEvent::Writing)?;
+    trainee.write(&job.output).map_err(failed)?;
+    let peak_memory_bytes = process::peak_bytes_of_this_process();
+    write_event(output, &WorkerEvent::Finished { peak_memory_bytes })?;
+    Ok(())
+}
+
+fn write_step(
+    output: &mut dyn Write,
+    record: StepRecord,
+    messages: Vec<String>,
+) -> std::io::Result<()> {
+    for text in messages {
+        write_event(output, &WorkerEvent::Message { text })?;
+    }
+    write_event(output, &WorkerEvent::Step(record))
+}
+
+/// The loop of a method that is a loss.
+fn take_steps(
+    mut unlearning: Unlearning,
+    job: &UnlearnJob,
+    output: &mut dyn Write,
+) -> std::result::Result<Trainee, Failure> {
     for step in 0..job.training.steps {
         let (record, messages) = unlearning
             .step(step)
             .map_err(|error| failed(in_step(step, &error)))?;
-        for text in messages {
-            write_event(output, &WorkerEvent::Message { text })?;
-        }
-        write_event(output, &WorkerEvent::Step(record))?;
+        write_step(output, record, messages)?;
     }
-    write_event(output, &WorkerEvent::Writing)?;
-    unlearning.write(&job.output).map_err(failed)?;
-    let peak_memory_bytes = process::peak_bytes_of_this_process();
-    write_event(output, &WorkerEvent::Finished { peak_memory_bytes })?;
-    Ok(())
+    Ok(unlearning.into_trainee())
+}
+
+/// Lets a method that owns its loop train.
+fn train(
+    run: OwnRun,
+    instance: &MethodInstance,
+    job: &UnlearnJob,
+    output: &mut dyn Write,
+) -> std::result::Result<Trainee, Failure> {
+    let (mut finished, mut parent_gone) = (0, None);
+    let trained = run.train(job, instance, |record, messages| {
+        finished = record.step;
+        write_step(output, record, messages).map_err(|error| {
+            parent_gone = Some(error);
+            candle_core::Error::msg("nobody reads this run's steps any more")
+        })
+    });
+    if let Some(error) = parent_gone {
+        return Err(Failure::ParentGone(error));
+    }
+    let (trainee, messages) = trained.map_err(|error| failed(in_step(finished, &error)))?;
+    for text in messages {
+        write_event(output, &WorkerEvent::Message { text })?;
+    }
+    Ok(trainee)
 }
 
 fn in_step(step: usize, error: &BenchError) -> String {
     format!("{error} (step {})", step + 1)
 }
 
-fn prepare(job: &UnlearnJob) -> Result<(MethodDescription, Unlearning)> {
+/// A run that can begin.
+struct Prepared {
+    method: MethodDescription,
+    work: Work,
+}
+
+/// What is to be done, by the method's tier.
+enum Work {
+    Steps(Box<Unlearning>),
+    OwnLoop(Box<OwnRun>, MethodInstance),
+}
+
+fn prepare(job: &UnlearnJob) -> Result<Prepared> {
     let method = LoadedMethod::open(&job.library)?;
     let instance = method.create(&job.options)?;
     let model = trainee::open(&job.model, &job.training.parameters, &job.device.open()?)?;
     let description = method.description();
-    let unlearning = Unlearning::new(job, model, instance, &|need| description.needs(need))?;
-    Ok((description.clone(), unlearning))
+    let needs = |need| description.needs(need);
+    let work = match method.tier() {
+        Tier::Loss => {
+            let unlearning = Unlearning::new(job, model, instance, &needs)?;
+            Work::Steps(Box::new(unlearning))
+        }
+        Tier::Trainer => {
+            let run = OwnRun::new(job, model, &needs)?;
+            Work::OwnLoop(Box::new(run), instance)
+        }
+    };
+    Ok(Prepared {
+        method: description.clone(),
+        work,
+    })
 }
