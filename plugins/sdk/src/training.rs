@@ -111,15 +111,17 @@ impl Training {
         self.run.finish_step(loss.handle())
     }
 
-    /// Fine-tunes on a role's answers with a new `AdamW`, `steps` steps long, or until the run's steps are used up.
-    pub fn finetune(&self, role: Role, steps: u64, learning_rate: f64) -> Result<()> {
+    /// Fine-tunes on a role's answers with a new `AdamW`, `steps` steps long, or until the run's steps are used up; at a constant learning
+    /// rate, or by the run's schedule.
+    pub fn finetune(&self, role: Role, steps: u64, learning_rate: Option<f64>) -> Result<()> {
         let optimizer = self.adamw()?;
         for _ in 0..steps.min(self.steps_left()) {
             if self.cancelled() {
                 break;
             }
             let loss = self.next_batch()?.nll(role);
-            optimizer.step(&self.gradients(&loss), learning_rate)?;
+            let rate = learning_rate.unwrap_or_else(|| self.learning_rate());
+            optimizer.step(&self.gradients(&loss), rate)?;
             self.finish_step(&loss)?;
         }
         Ok(())
