@@ -8,8 +8,18 @@ use candle_core::Tensor;
 use harness_host::Role;
 use harness_model::Decoder;
 use harness_model::train::AnswerBatch;
+use serde::{Deserialize, Serialize};
 
 use super::role_data::RoleData;
+
+/// One document's, to be written down.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct KnownAnswer {
+    role: String,
+    document: usize,
+    /// The bits of the log-probabilities of its tokens.
+    logprobs: Vec<u32>,
+}
 
 /// Log-probabilities of answers by role and document.
 #[derive(Default)]
@@ -52,6 +62,30 @@ impl AnswerMemory {
             .collect();
         let count = all.len();
         Ok(Some(Tensor::from_vec(all, count, original.device())?))
+    }
+
+    /// All that is known.
+    pub(super) fn known(&self) -> Vec<KnownAnswer> {
+        let known = self.known.borrow();
+        let answer = |(&(role, document), logprobs): (&(Role, usize), &Vec<f32>)| KnownAnswer {
+            role: role.name().to_owned(),
+            document,
+            logprobs: logprobs.iter().map(|logprob| logprob.to_bits()).collect(),
+        };
+        known.iter().map(answer).collect()
+    }
+
+    /// Takes back what was known.
+    pub(super) fn restore(&self, answers: &[KnownAnswer]) {
+        let mut known = self.known.borrow_mut();
+        for answer in answers {
+            let role = Role::ALL.iter().find(|role| role.name() == answer.role);
+            let logprobs = answer.logprobs.iter();
+            if let Some(&role) = role {
+                let logprobs = logprobs.map(|&bits| f32::from_bits(bits)).collect();
+                known.insert((role, answer.document), logprobs);
+            }
+        }
     }
 
     /// Tokens that went through the original so far.

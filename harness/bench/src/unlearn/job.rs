@@ -120,6 +120,11 @@ pub(super) enum WorkerEvent {
         /// Its words.
         text: String,
     },
+    /// The run ends before its last step.
+    Stopped {
+        /// The bound that was reached.
+        reason: String,
+    },
     /// The steps are done, and the weights are about to be written.
     Writing,
     /// The weights are written.

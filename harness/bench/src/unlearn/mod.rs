@@ -2,7 +2,8 @@
 //!
 //! The parent ([`run`], [`find_method`]) sends one [`Job`] as a line of JSON to the child's standard input and reads one event a
 //! line from its standard output; [`serve`] is the child. The parent keeps the log, the child writes the weights. Each notices
-//! when the other is gone: the parent by the child's output and its state, the child by the end of its input.
+//! when the other is gone: the parent by the child's output and its state, the child by the end of its input. The child saves the
+//! run's state from time to time; the same request takes an interrupted run up from there.
 
 mod answer_memory;
 mod child;
@@ -17,6 +18,8 @@ mod process;
 mod record;
 mod refusals;
 mod role_data;
+mod run_state;
+mod saving;
 mod step_log;
 mod stop_rule;
 mod trainee;

@@ -31,6 +31,8 @@ pub struct TrainingOptions {
     pub max_gradient_norm: Option<f64>,
     /// What ends the run before its last step.
     pub stop_when: Option<StopRule>,
+    /// Steps between models that are kept of the run; absent: only the last one is.
+    pub save_every: Option<usize>,
     /// Whether each layer keeps its input alone and is run again for the gradients.
     pub activation_checkpoints: bool,
     /// Seed of the order of documents, of an adapter's beginning and of its dropout.
@@ -105,6 +107,7 @@ impl Default for TrainingOptions {
             schedule: ScheduleKind::Linear,
             max_gradient_norm: Some(1.0),
             stop_when: None,
+            save_every: None,
             activation_checkpoints: false,
             seed: 0,
         }

@@ -27,6 +27,7 @@ pub struct OwnLoop<'a> {
     step: RefCell<Option<ModelStep<'a>>>,
     gradients: RefCell<GradientSet>,
     course: RefCell<Course>,
+    cancelled: Cell<bool>,
     optimizer_steps: Rc<Cell<usize>>,
     last_update: Rc<Cell<(f64, f64)>>,
 }
@@ -43,8 +44,8 @@ pub struct LoopParts<'a> {
     pub batches: RefCell<Box<dyn BatchSource + 'a>>,
     /// Budget, schedule, and what optimisers are made with.
     pub options: &'a TrainingOptions,
-    /// Whoever wants to know of finished steps, with the method's messages; an error ends the run.
-    pub report: RefCell<Box<dyn FnMut(StepRecord, Vec<String>) -> Result<()> + 'a>>,
+    /// Who hears of each finished step, with the method's messages, and says whether to go on; an error ends the run at once.
+    pub report: RefCell<Box<dyn FnMut(StepRecord, Vec<String>) -> Result<bool> + 'a>>,
 }
 
 /// Where batches come from.
@@ -109,6 +110,7 @@ impl<'a> OwnLoop<'a> {
             step: RefCell::new(None),
             gradients: RefCell::new(GradientSet::new(parts.variables)),
             course: RefCell::new(Course::new(0)),
+            cancelled: Cell::new(false),
             optimizer_steps: Rc::default(),
             last_update: Rc::default(),
             parts,
@@ -243,7 +245,7 @@ impl TrainingRun for OwnLoop<'_> {
     }
 
     fn is_cancelled(&self) -> bool {
-        false
+        self.cancelled.get()
     }
 
     fn optimizer(&self, kind: &str, options: &Value) -> Result<Box<dyn ParameterOptimizer>> {
@@ -275,7 +277,9 @@ impl TrainingRun for OwnLoop<'_> {
             seconds: course.since.elapsed().as_secs_f64(),
         };
         let messages = finished.messages.into_iter().map(|(_, text)| text);
-        (self.parts.report.borrow_mut())(record, messages.collect())
+        let goes_on = (self.parts.report.borrow_mut())(record, messages.collect())?;
+        self.cancelled.set(!goes_on);
+        Ok(())
     }
 }
 

@@ -1,4 +1,5 @@
-//! The run of a method that owns its loop on the documents of a job. It refuses accumulated gradients: how often to ask for them is the method's.
+//! The run of a method that owns its loop on the documents of a job. It refuses what only the harness's own loop could do:
+//! to accumulate gradients, and to write models of steps between.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -28,9 +29,21 @@ impl OwnRun {
         model: Model,
         needs: &dyn Fn(Need) -> bool,
     ) -> Result<Self> {
-        if job.training.gradient_accumulation > 1 {
-            let message = "the method owns its loop, so gradients are not accumulated for it: take a larger --batch-size instead of --gradient-accumulation";
-            return Err(BenchError::Request(message.into()));
+        let refused = [
+            (
+                job.training.gradient_accumulation > 1,
+                "--gradient-accumulation",
+                "take a larger --batch-size",
+            ),
+            (
+                job.training.save_every.is_some(),
+                "--save-every",
+                "its weights mean something when it is done",
+            ),
+        ];
+        if let Some((_, flag, way_out)) = refused.iter().find(|(is_set, _, _)| *is_set) {
+            let message = format!("{flag} is not for a method that owns its loop: {way_out}");
+            return Err(BenchError::Request(message));
         }
         let encoder = Encoder::new(model.tokenizer.clone(), model.spec.max_positions);
         let data = RoleData::new(job, &encoder, needs)?;
@@ -38,12 +51,12 @@ impl OwnRun {
         Ok(Self { trainee, data })
     }
 
-    /// Trains; `report` hears of each finished step, and its error ends the run. Returns the method's last messages.
+    /// Trains; `report` hears of each finished step and says whether to go on, and its error ends the run. Returns the method's last messages.
     pub(super) fn train(
         self,
         job: &UnlearnJob,
         instance: &MethodInstance,
-        report: impl FnMut(StepRecord, Vec<String>) -> CandleResult<()>,
+        report: impl FnMut(StepRecord, Vec<String>) -> CandleResult<bool>,
     ) -> Result<(Trainee, Vec<String>)> {
         let Self { trainee, data } = self;
         let documents = Documents {

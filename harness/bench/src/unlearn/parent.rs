@@ -8,6 +8,7 @@ use harness_model::Staging;
 use super::child::{ChildProcess, Phase, WorkerCommand};
 use super::job::{Job, UnlearnJob, WorkerEvent};
 use super::record::{RunRecord, UnlearnSummary};
+use super::run_state::{RunState, request_hash};
 use super::step_log::StepLog;
 use crate::error::{BenchError, Result};
 use crate::event::{Event, Observer};
@@ -59,7 +60,8 @@ pub fn find_method(
 }
 
 /// Runs `job` in a child process and turns its result into the model directory `output`, which must not be occupied.
-/// `job.output` is set here; until the run is whole, everything lies in `output` with `.partial` appended.
+/// `job.output` is set here; until the run is whole, everything lies in `output` with `.partial` appended. Where an interrupted
+/// run of the same job lies there, it is gone on with.
 ///
 /// # Errors
 /// When the output is occupied, the request is refused, or the method fails; a failed run leaves its log behind.
@@ -69,21 +71,30 @@ pub fn run(
     output: &Path,
     observer: &mut Observer,
 ) -> Result<UnlearnSummary> {
-    let staging = Staging::begin(output)?;
+    let request = request_hash(&job)?;
+    let (staging, is_new) = stage(output, &request)?;
     staging.path().clone_into(&mut job.output);
-    let mut course = match Course::new(staging.path()) {
+    let mut course = match Course::new(staging.path(), &request) {
         Ok(course) => course,
         Err(error) => {
-            staging.discard();
+            if is_new {
+                staging.discard();
+            }
             return Err(error);
         }
     };
+    if let Some(step) = course.log.steps().last() {
+        let (left, step) = (staging.path().display(), step.step);
+        let message = format!("{left}: goes on after step {step} of the run that was interrupted");
+        observer(Event::Message(message));
+    }
     let finished = course
         .follow(command, &job, observer)
         .and_then(|()| course.record(&job));
     match finished {
         Ok(summary) => {
             staging.publish()?;
+            RunState::of(output).remove();
             Ok(summary)
         }
         // An empty log is no loss.
@@ -98,11 +109,23 @@ pub fn run(
     }
 }
 
+/// The directory to work in, and whether it is new: what an interrupted run of the same request left is taken up.
+fn stage(output: &Path, request: &str) -> Result<(Staging, bool)> {
+    if let Some(staging) = Staging::left_behind(output)?
+        && RunState::of(staging.path()).belongs_to(request)
+    {
+        return Ok((staging, false));
+    }
+    Ok((Staging::begin(output)?, true))
+}
+
 /// How far a run has come.
 struct Course {
     staging: PathBuf,
     log: StepLog,
     stage: Stage,
+    /// Why it ended before its last step.
+    stopped: Option<String>,
     method: Option<MethodDescription>,
     peak_memory_bytes: u64,
 }
@@ -115,11 +138,16 @@ enum Stage {
 }
 
 impl Course {
-    fn new(staging: &Path) -> Result<Self> {
+    fn new(staging: &Path, request: &str) -> Result<Self> {
+        let state = RunState::of(staging);
+        let progress = state.progress()?.unwrap_or_default();
+        let log = StepLog::open(staging, &progress.steps)?;
+        state.claim(request)?;
         Ok(Self {
             staging: staging.to_owned(),
-            log: StepLog::create(staging)?,
+            log,
             stage: Stage::Loading,
+            stopped: None,
             method: None,
             peak_memory_bytes: 0,
         })
@@ -184,6 +212,10 @@ impl Course {
                 self.stage = Stage::Steps;
                 Ok(())
             }
+            WorkerEvent::Stopped { reason } => {
+                self.stopped = Some(reason);
+                Ok(())
+            }
             WorkerEvent::Writing => {
                 self.stage = Stage::Writing;
                 Ok(())
@@ -200,7 +232,10 @@ impl Course {
 
     /// Writes what the run was and what it cost beside its log.
     fn record(&self, job: &UnlearnJob) -> Result<UnlearnSummary> {
-        let summary = UnlearnSummary::of(self.log.steps(), self.peak_memory_bytes);
+        let summary = UnlearnSummary {
+            stopped: self.stopped.clone(),
+            ..UnlearnSummary::of(self.log.steps(), self.peak_memory_bytes)
+        };
         let record = RunRecord::of(job, self.method.as_ref(), &summary)?;
         write_json(&self.staging.join(RECORD), &record)?;
         Ok(summary)

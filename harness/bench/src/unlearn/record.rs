@@ -32,6 +32,9 @@ pub struct UnlearnSummary {
     pub last_loss: f64,
     /// The most resident memory of the child.
     pub peak_memory_bytes: u64,
+    /// Why the run ended before its last step, if it did.
+    #[serde(default)]
+    pub stopped: Option<String>,
 }
 
 impl UnlearnSummary {
@@ -45,6 +48,7 @@ impl UnlearnSummary {
             first_loss: loss(steps.first()),
             last_loss: loss(steps.last()),
             peak_memory_bytes,
+            stopped: None,
         }
     }
 }
@@ -58,7 +62,7 @@ pub(super) struct RunRecord<'a> {
     device: DeviceName,
     data: Map<String, Value>,
     training: &'a TrainingOptions,
-    outcome: Outcome,
+    outcome: Outcome<'a>,
     cost: Cost,
     machine: Machine,
 }
@@ -83,8 +87,11 @@ struct DataRecord<'a> {
 }
 
 #[derive(Serialize)]
-struct Outcome {
+struct Outcome<'a> {
     steps: usize,
+    /// Why there are fewer than were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<&'a str>,
     first_loss: f64,
     last_loss: f64,
     forget_documents_seen: usize,
@@ -111,7 +118,7 @@ impl<'a> RunRecord<'a> {
     pub(super) fn of(
         job: &'a UnlearnJob,
         method: Option<&'a MethodDescription>,
-        summary: &UnlearnSummary,
+        summary: &'a UnlearnSummary,
     ) -> Result<Self> {
         Ok(Self {
             harness_version: env!("CARGO_PKG_VERSION"),
@@ -122,6 +129,7 @@ impl<'a> RunRecord<'a> {
             training: &job.training,
             outcome: Outcome {
                 steps: summary.steps,
+                stopped: summary.stopped.as_deref(),
                 first_loss: summary.first_loss,
                 last_loss: summary.last_loss,
                 forget_documents_seen: summary.steps * job.training.documents_a_step(),

@@ -1,7 +1,7 @@
 //! `unlearn.jsonl`: the steps of a run, a line each, written as they are taken. It refuses half a line: where one cannot be
 //! written whole, the log ends before it.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -36,16 +36,38 @@ pub(super) struct StepLog {
 }
 
 impl StepLog {
-    /// An empty log in `directory`.
-    pub(super) fn create(directory: &Path) -> Result<Self> {
+    /// The log in `directory` with the steps that a run had taken, in place of whatever it holds; nobody else can open it meanwhile.
+    ///
+    /// # Errors
+    /// When another run holds it, or it cannot be written.
+    pub(super) fn open(directory: &Path, steps: &[StepRecord]) -> Result<Self> {
         let path = directory.join(LOG);
-        let file = File::create(&path).map_err(io(&path))?;
-        Ok(Self {
+        let file = File::options()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io(&path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let folder = directory.display();
+                let message = format!("{folder}: another run is writing it");
+                return Err(BenchError::Request(message));
+            }
+            Err(TryLockError::Error(error)) => return Err(io(&path)(error)),
+        }
+        file.set_len(0).map_err(io(&path))?;
+        let mut log = Self {
             path,
             file,
             bytes: 0,
             steps: Vec::new(),
-        })
+        };
+        for step in steps {
+            log.add(step)?;
+        }
+        Ok(log)
     }
 
     /// Where it is.

@@ -14,6 +14,7 @@ use super::job::{StepRecord, UnlearnJob};
 use super::model_step::ModelStep;
 use super::optimizers;
 use super::role_data::RoleData;
+use super::run_state::{Progress, RunState};
 use super::trainee::Trainee;
 use crate::error::Result;
 
@@ -130,9 +131,29 @@ impl Unlearning {
         Ok(())
     }
 
+    /// Saves the run after `steps`, the records of all of its steps.
+    pub(super) fn save(&self, state: &RunState, steps: &[StepRecord]) -> Result<()> {
+        let progress = Progress {
+            steps: steps.to_vec(),
+            known_answers: self.memory.known(),
+        };
+        state.save(&progress, self.optimizer.as_ref())
+    }
+
+    /// Goes to where a run was when it was saved, before any step of this one.
+    pub(super) fn restore(&mut self, state: &RunState, progress: &Progress) -> Result<()> {
+        state.restore(progress, self.optimizer.as_mut())?;
+        self.memory.restore(&progress.known_answers);
+        // Orders and draws follow from the seed and the number of batches.
+        for _ in 0..progress.steps.len() * self.accumulation {
+            self.data.advance()?;
+        }
+        Ok(())
+    }
+
     /// The model as it is now.
-    pub(super) fn into_trainee(self) -> Trainee {
-        self.trainee
+    pub(super) fn trainee(&self) -> &Trainee {
+        &self.trainee
     }
 }
 

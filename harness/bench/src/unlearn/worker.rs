@@ -6,6 +6,8 @@ use harness_host::{LoadedMethod, MethodDescription, MethodInstance, Tier};
 
 use super::job::{Job, StepRecord, UnlearnJob, WorkerEvent};
 use super::own_run::OwnRun;
+use super::saving::Saving;
+use super::stop_rule::StopWatch;
 use super::trainee::Trainee;
 use super::training::Unlearning;
 use super::{process, trainee};
@@ -87,16 +89,105 @@ fn work(input: &str, output: &mut dyn Write) -> std::result::Result<(), Failure>
 
 fn unlearn(job: &UnlearnJob, output: &mut dyn Write) -> std::result::Result<(), Failure> {
     let prepared = prepare(job).map_err(refused)?;
-    write_event(
-        output,
-        &WorkerEvent::Started {
-            method: prepared.method,
-        },
-    )?;
-    let trainee = match prepared.work {
-        Work::Steps(unlearning) => take_steps(*unlearning, job, output)?,
-        Work::OwnLoop(run, instance) => train(*run, &instance, job, output)?,
-    };
+    match prepared.work {
+        Work::Steps(unlearning) => {
+            let unlearning = take_steps(*unlearning, prepared.method, job, output)?;
+            write_model(unlearning.trainee(), job, output)
+        }
+        Work::OwnLoop(run, instance) => {
+            let started = WorkerEvent::Started {
+                method: prepared.method,
+            };
+            write_event(output, &started)?;
+            let trainee = train(*run, &instance, job, output)?;
+            write_model(&trainee, job, output)
+        }
+    }
+}
+
+/// The loop of a method that is a loss.
+fn take_steps(
+    mut unlearning: Unlearning,
+    method: MethodDescription,
+    job: &UnlearnJob,
+    output: &mut dyn Write,
+) -> std::result::Result<Unlearning, Failure> {
+    let mut saving = Saving::new(job);
+    let mut steps = saving.resume(&mut unlearning).map_err(refused)?;
+    let mut watch = job.training.stop_when.clone().map(StopWatch::new);
+    let mut reached = None;
+    for step in &steps {
+        reached = look(&mut watch, step)?;
+    }
+    write_event(output, &WorkerEvent::Started { method })?;
+    while reached.is_none() && steps.len() < job.training.steps {
+        let (step, messages) = unlearning
+            .step(steps.len())
+            .map_err(|error| failed(in_step(steps.len(), &error)))?;
+        reached = look(&mut watch, &step)?;
+        steps.push(step.clone());
+        write_step(output, step, messages)?;
+        if reached.is_none() && steps.len() < job.training.steps {
+            saving.after_step(&steps, &unlearning).map_err(failed)?;
+        }
+    }
+    if let Some(reason) = reached {
+        write_event(output, &WorkerEvent::Stopped { reason })?;
+    }
+    Ok(unlearning)
+}
+
+/// Lets a method that owns its loop train. An interrupted run begins anew: where it was is known to the method alone.
+fn train(
+    run: OwnRun,
+    instance: &MethodInstance,
+    job: &UnlearnJob,
+    output: &mut dyn Write,
+) -> std::result::Result<Trainee, Failure> {
+    let mut watch = job.training.stop_when.clone().map(StopWatch::new);
+    let (mut finished, mut reached, mut ended) = (0, None, None);
+    let trained = run.train(job, instance, |step, messages| {
+        finished = step.step;
+        let looked = look(&mut watch, &step);
+        let told = looked.and_then(|reason| {
+            reached = reached.take().or(reason);
+            Ok(write_step(output, step, messages)?)
+        });
+        told.map_err(|failure| {
+            ended = Some(failure);
+            candle_core::Error::msg("the run has ended")
+        })?;
+        Ok(reached.is_none())
+    });
+    if let Some(failure) = ended {
+        return Err(failure);
+    }
+    let (trainee, messages) = trained.map_err(|error| failed(in_step(finished, &error)))?;
+    for text in messages {
+        write_event(output, &WorkerEvent::Message { text })?;
+    }
+    if let Some(reason) = reached {
+        write_event(output, &WorkerEvent::Stopped { reason })?;
+    }
+    Ok(trainee)
+}
+
+fn write_step(
+    output: &mut dyn Write,
+    step: StepRecord,
+    messages: Vec<String>,
+) -> std::io::Result<()> {
+    for text in messages {
+        write_event(output, &WorkerEvent::Message { text })?;
+    }
+    write_event(output, &WorkerEvent::Step(step))
+}
+
+fn write_model(
+    trainee: &Trainee,
+    job: &UnlearnJob,
+    output: &mut dyn Write,
+) -> std::result::Result<(), Failure> {
     write_event(output, &WorkerEvent::Writing)?;
     trainee.write(&job.output).map_err(failed)?;
     let peak_memory_bytes = process::peak_bytes_of_this_process();
@@ -104,55 +195,15 @@ fn unlearn(job: &UnlearnJob, output: &mut dyn Write) -> std::result::Result<(), 
     Ok(())
 }
 
-fn write_step(
-    output: &mut dyn Write,
-    record: StepRecord,
-    messages: Vec<String>,
-) -> std::io::Result<()> {
-    for text in messages {
-        write_event(output, &WorkerEvent::Message { text })?;
+/// Why the run is to end after `step`, if it is. A bound on what is not logged is seen at the first step, before it counts.
+fn look(
+    watch: &mut Option<StopWatch>,
+    step: &StepRecord,
+) -> std::result::Result<Option<String>, Failure> {
+    match watch {
+        None => Ok(None),
+        Some(watch) => watch.look(step).map_err(refused),
     }
-    write_event(output, &WorkerEvent::Step(record))
-}
-
-/// The loop of a method that is a loss.
-fn take_steps(
-    mut unlearning: Unlearning,
-    job: &UnlearnJob,
-    output: &mut dyn Write,
-) -> std::result::Result<Trainee, Failure> {
-    for step in 0..job.training.steps {
-        let (record, messages) = unlearning
-            .step(step)
-            .map_err(|error| failed(in_step(step, &error)))?;
-        write_step(output, record, messages)?;
-    }
-    Ok(unlearning.into_trainee())
-}
-
-/// Lets a method that owns its loop train.
-fn train(
-    run: OwnRun,
-    instance: &MethodInstance,
-    job: &UnlearnJob,
-    output: &mut dyn Write,
-) -> std::result::Result<Trainee, Failure> {
-    let (mut finished, mut parent_gone) = (0, None);
-    let trained = run.train(job, instance, |record, messages| {
-        finished = record.step;
-        write_step(output, record, messages).map_err(|error| {
-            parent_gone = Some(error);
-            candle_core::Error::msg("nobody reads this run's steps any more")
-        })
-    });
-    if let Some(error) = parent_gone {
-        return Err(Failure::ParentGone(error));
-    }
-    let (trainee, messages) = trained.map_err(|error| failed(in_step(finished, &error)))?;
-    for text in messages {
-        write_event(output, &WorkerEvent::Message { text })?;
-    }
-    Ok(trainee)
 }
 
 fn in_step(step: usize, error: &BenchError) -> String {

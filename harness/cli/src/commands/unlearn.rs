@@ -11,7 +11,7 @@ use clap::Args;
 use harness_bench::Event;
 use harness_bench::unlearn::{UnlearnJob, find_method, run};
 use harness_host::MethodPath;
-use harness_model::{Model, check_output};
+use harness_model::{Model, Staging};
 
 use crate::exit::Refused;
 use crate::locations::method_folders;
@@ -66,7 +66,7 @@ impl Unlearn {
     pub(crate) fn run(self) -> Result<()> {
         device(&self.device)?;
         self.training.check()?;
-        check_output(&self.output_path)?;
+        Staging::left_behind(&self.output_path)?;
         let mut terminal = Terminal::default();
         let job = self.job(&mut terminal)?;
         let name = format!("unlearn with {}", self.method);
@@ -92,6 +92,9 @@ impl Unlearn {
         terminal.show(Event::StageFinished {
             remark: "done".into(),
         });
+        if let Some(reason) = &summary.stopped {
+            terminal.show(Event::Message(format!("stopped early at {reason}")));
+        }
         output::print(&format!(
             "{}: {} steps, {} tokens in {:.1} s, loss {:.4} → {:.4}\n",
             self.output_path.display(),

@@ -6,7 +6,7 @@ use candle_core::{Tensor, Var};
 use rayon::prelude::*;
 
 use super::gradients::GradientSet;
-use super::optimizer::{ELEMENTS_PER_TASK, Optimizer, update_in_place};
+use super::optimizer::{ELEMENTS_PER_TASK, Kept, Optimizer, update_in_place};
 use crate::error::{ModelError, Result};
 use crate::ops::{Gradient, is_portable, kernel};
 
@@ -71,6 +71,9 @@ impl Moments {
     }
 }
 
+/// What is kept of a variable.
+const PARTS: [&str; 2] = ["mean", "square"];
+
 /// The optimiser with its state for every variable.
 pub struct AdamW {
     variables: BTreeMap<String, Var>,
@@ -100,6 +103,47 @@ impl Optimizer for AdamW {
 
     fn max_gradient_norm(&self) -> Option<f64> {
         self.options.max_gradient_norm
+    }
+
+    fn kept_parts(&self) -> &'static [&'static str] {
+        &PARTS
+    }
+
+    fn kept(&self) -> Vec<(String, Kept<'_>)> {
+        let mut kept = Vec::new();
+        for ((name, variable), moments) in self.variables.iter().zip(&self.moments) {
+            let parts = match moments {
+                Moments::Values { mean, square } => {
+                    [mean, square].map(|values| Kept::Values(values, variable.dims()))
+                }
+                Moments::Tensors(Some([mean, square])) => [mean, square].map(Kept::Tensor),
+                Moments::Tensors(None) => continue,
+            };
+            let named = PARTS.iter().zip(parts);
+            kept.extend(named.map(|(part, kept)| (format!("{part}/{name}"), kept)));
+        }
+        kept
+    }
+
+    fn restore(&mut self, kept: &BTreeMap<String, Tensor>, steps: usize) -> Result<()> {
+        let part = |part: &str, name: &str| {
+            let tensor = kept.get(&format!("{part}/{name}"));
+            tensor.ok_or_else(|| {
+                ModelError::BadInput(format!("the optimiser's {part} of {name} is missing"))
+            })
+        };
+        for (name, moments) in self.variables.keys().zip(&mut self.moments) {
+            let [means, squares] = [part(PARTS[0], name)?, part(PARTS[1], name)?];
+            *moments = match moments {
+                Moments::Values { .. } => Moments::Values {
+                    mean: means.flatten_all()?.to_vec1()?,
+                    square: squares.flatten_all()?.to_vec1()?,
+                },
+                Moments::Tensors(_) => Moments::Tensors(Some([means.clone(), squares.clone()])),
+            };
+        }
+        self.steps = steps as i32;
+        Ok(())
     }
 
     fn update(&mut self, gradients: &GradientSet, scale: f64, learning_rate: f64) -> Result<()> {

@@ -27,6 +27,9 @@ pub(super) struct TrainingFlags {
     /// End the run early, on the mean of the last ten steps' loss or of a part that the method logs: loss<0.1, forget_loss>100
     #[arg(long, value_name = "BOUND")]
     stop_when: Option<StopRule>,
+    /// Keep a model of every N steps, in OUT/checkpoints/step-N, and what the run needs to go on from there
+    #[arg(long, value_name = "N")]
+    save_every: Option<usize>,
     /// Peak learning rate
     #[arg(
         long,
@@ -106,6 +109,7 @@ impl TrainingFlags {
                 Some(self.gradient_accumulation as f64),
             ),
             ("--lr", Some(self.lr)),
+            ("--save-every", self.save_every.map(|steps| steps as f64)),
             ("--lora-rank", self.lora_rank.map(|rank| rank as f64)),
         ];
         for (name, value) in positive {
@@ -145,6 +149,7 @@ impl TrainingFlags {
             schedule: self.schedule,
             max_gradient_norm: (self.max_grad_norm > 0.0).then_some(self.max_grad_norm),
             stop_when: self.stop_when.clone(),
+            save_every: self.save_every,
             activation_checkpoints: self.activation_checkpoints,
             seed: self.seed,
             ..TrainingOptions::default()
