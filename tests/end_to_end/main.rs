@@ -18,6 +18,7 @@ mod eval_options;
 mod faults;
 mod hub_server;
 mod integrity;
+mod methods;
 mod mistakes;
 mod model_args;
 mod model_show;

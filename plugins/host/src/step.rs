@@ -1,5 +1,7 @@
 //! One step's tensors behind generation-tagged handles. It refuses every handle that it did not issue in this step, and batches that a method did not declare.
 
+mod hidden;
+
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -150,37 +152,6 @@ impl<'a> Step<'a> {
         }
         let values = self.source.measure(request);
         self.provided(NAME, request.role, values, lengths.iter().sum())
-    }
-
-    pub(crate) fn squared_distance(
-        &self,
-        role: Role,
-        positions: Positions,
-        layer: u32,
-        target: Handle,
-    ) -> Computed {
-        const NAME: &str = "squared_distance";
-        let lengths = self.lengths(NAME, role, positions)?;
-        let target = if target == Handle::NONE {
-            self.permit(NAME, Model::Reference, role)?;
-            None
-        } else {
-            Some(self.input(NAME, target)?)
-        };
-        let width = self.source.hidden_width();
-        if let Some(target) = target.as_ref().filter(|target| target.dims() != [width]) {
-            let cause = format!(
-                "shape {:?} does not fit hidden states of {width}",
-                target.dims()
-            );
-            return Err(Fault::new(NAME, cause));
-        }
-        let layer = layer as usize;
-        let values = self
-            .source
-            .hidden_squared_distance(role, positions, layer, target.as_ref())
-            .map_err(|error| Fault::new(NAME, plain(&error)))?;
-        self.provided(NAME, role, Ok(values), lengths.iter().sum())
     }
 
     pub(crate) fn source(&self) -> &dyn StepSource {

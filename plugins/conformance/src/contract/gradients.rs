@@ -74,6 +74,16 @@ impl StepSource for Held<'_> {
             .hidden_squared_distance(role, positions, layer, target)
     }
 
+    fn hidden_length(
+        &self,
+        model: Model,
+        role: Role,
+        positions: Positions,
+        layer: usize,
+    ) -> CandleResult<Tensor> {
+        self.step.hidden_length(model, role, positions, layer)
+    }
+
     fn progress(&self, quantity: Progress) -> f64 {
         self.step.progress(quantity)
     }
