@@ -22,7 +22,7 @@ use crate::unlearn::{
 /// The method that adds random weights.
 pub const NOISE_METHOD: &str = "noise";
 /// Its option: the L2 norm of what is added over that of the weights.
-const NOISE_SIZE: &str = "relative_norm";
+const NOISE_SIZE: &str = "norm";
 
 /// A model that is there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
