@@ -306,8 +306,9 @@ fn attacks_find_what_was_recorded() {
                 assert_eq!(by_index.len(), scores.len(), "{name} {part}");
                 for (index, score) in scores {
                     let want = by_index[index]["score"].as_f64().unwrap();
-                    // Norms sum thousands of roundings.
-                    let tolerance = 1e-3 * want.abs().max(0.05);
+                    // Norms sum thousands of roundings, and a compressed text may be two bytes off.
+                    let relative = if name == "mia_zlib" { 0.05 } else { 1e-3 };
+                    let tolerance = relative * want.abs().max(0.05);
                     let place = format!("{}, {name} {part} {index}", recorded.family);
                     assert!(
                         (score - want).abs() <= tolerance,
