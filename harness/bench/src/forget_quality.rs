@@ -64,3 +64,57 @@ fn truth_ratios(samples: &[Sample]) -> Result<Vec<f64>> {
     };
     samples.iter().map(ratio).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use harness_task::MetricValue;
+    use serde_json::json;
+
+    use super::*;
+
+    fn samples(first: usize, ratios: &[f64]) -> Vec<Sample> {
+        let sample = |(place, ratio): (usize, &f64)| Sample {
+            doc_id: first + place,
+            document: harness_data::Document::default(),
+            target: json!(""),
+            requests: Vec::new(),
+            responses: Vec::new(),
+            filter: "none".to_owned(),
+            filtered_responses: Vec::new(),
+            metrics: vec![MetricValue {
+                name: METRIC.to_owned(),
+                value: json!(ratio),
+            }],
+        };
+        ratios.iter().enumerate().map(sample).collect()
+    }
+
+    #[test]
+    fn ratios_of_the_same_documents_are_compared() {
+        let (low, high) = ([0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]);
+        let quality = forget_quality_of_samples(&samples(0, &low), &samples(0, &high)).unwrap();
+        // 2 / C(8, 4)
+        assert!((quality.p_value - 2.0 / 70.0).abs() < 1e-12);
+        assert!((quality.log10_p - (2.0_f64 / 70.0).log10()).abs() < 1e-12);
+        assert_eq!(
+            (quality.statistic.to_bits(), quality.documents),
+            (1.0_f64.to_bits(), 4)
+        );
+        let same = forget_quality_of_samples(&samples(0, &low), &samples(0, &low)).unwrap();
+        assert!((same.p_value - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn other_documents_are_refused() {
+        let (own, others) = (samples(0, &[0.1, 0.2]), samples(1, &[0.1, 0.2]));
+        let error = forget_quality_of_samples(&own, &others).unwrap_err();
+        assert!(error.to_string().contains("same rows"), "{error}");
+        let mut nameless = samples(0, &[0.1, 0.2]);
+        nameless[1].metrics.clear();
+        let error = forget_quality_of_samples(&own, &nameless).unwrap_err();
+        assert!(
+            error.to_string().contains("document 1 has no truth_ratio"),
+            "{error}"
+        );
+    }
+}

@@ -7,6 +7,7 @@ mod aggregation;
 mod choice;
 mod choice_probability;
 mod classification;
+mod compressed_size;
 mod error;
 mod exact_match;
 mod fluency;
