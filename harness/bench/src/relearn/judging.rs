@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use harness_metric::normalised_resistance;
+
 use super::attack::AttackCurve;
 use super::attacker::{AttackData, Attacker};
 use super::campaign::{Attack, ModelAttacks};
@@ -172,6 +174,20 @@ impl Verdict {
         };
         let ratio = own.spend.samples as f64 / other.spend.samples as f64;
         ratio.is_finite().then_some((ratio, bound))
+    }
+}
+
+impl Verdict {
+    /// How well the model resists, by the areas under the best attackers' curves: 1 like one that never knew, 0 like the original;
+    /// `None` where those two are alike.
+    pub fn resistance(
+        &self,
+        never_knew: &Verdict,
+        original: &Verdict,
+        questions: QuestionKind,
+    ) -> Option<f64> {
+        let area = |verdict: &Verdict| Some(verdict.best_curve(questions, Yardstick::Loss)?.area);
+        normalised_resistance(area(self)?, area(never_knew)?, area(original)?).ok()
     }
 }
 
