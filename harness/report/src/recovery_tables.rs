@@ -214,7 +214,7 @@ fn untrained(verdicts: &[Verdict]) -> String {
     let names: Vec<String> = columns
         .iter()
         .map(|(kind, questions)| {
-            let attack = kind.map_or("as it is".into(), |kind| kind.name());
+            let attack = kind.map_or("as it is".into(), UntrainedAttackKind::name);
             format!("{attack}, {}", questions.name())
         })
         .collect();
