@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use harness_bench::relearn::{Bound, Budget, CONSECUTIVE, QuestionKind, Verdict, Yardstick};
+use harness_bench::relearn::{
+    Bound, Budget, CONSECUTIVE, QuestionKind, UntrainedAttackKind, Verdict, Yardstick,
+};
 
 use crate::table::{Align, Table};
 
