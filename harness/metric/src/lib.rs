@@ -17,6 +17,7 @@ mod memorisation;
 mod ngram;
 mod python_random;
 mod python_regex;
+mod recovery;
 mod rouge;
 mod scorecard;
 mod standard_error;
@@ -45,6 +46,7 @@ pub use memorisation::{
 };
 pub use python_random::PythonRandom;
 pub use python_regex::{PatternError, PythonRegex};
+pub use recovery::{normalised_resistance, recovery, recovery_area, recovery_time};
 pub use rouge::{Rouge, RougeScore, RougeTokenizer, rouge, rouge_with_best};
 pub use scorecard::{chance_corrected_utility, normalised_forgetting};
 pub use standard_error::{bootstrap_stderr, mean_stderr};
