@@ -13,6 +13,9 @@ const MULTIPLICATIONS_PER_TASK: usize = 32 << 20;
 /// Multiplications in whose time one element comes from memory: what counts where rows are few.
 const MULTIPLICATIONS_PER_ELEMENT: usize = 128;
 
+/// Rows or columns that the kernels compute at a time.
+const TILE: usize = 48;
+
 /// Row-major `values` as a matrix of `columns` columns.
 pub(super) fn matrix(values: &[f32], columns: usize) -> MatRef<'_, f32> {
     MatRef::from_row_major_slice(values, values.len() / columns, columns)
@@ -40,7 +43,8 @@ pub(super) fn product(a: MatRef<f32>, b: MatRef<f32>) -> Vec<f32> {
 pub(super) fn product_into(out: MatMut<f32>, accumulate: Accum, a: MatRef<f32>, b: MatRef<f32>) {
     let (rows, columns) = (out.nrows(), out.ncols());
     let cost = (rows + MULTIPLICATIONS_PER_ELEMENT) * columns * a.ncols();
-    if cost <= MULTIPLICATIONS_PER_TASK {
+    // A sum is never cut, however long, and neither is a tile.
+    if cost <= MULTIPLICATIONS_PER_TASK || rows.max(columns) <= TILE {
         if few_rows::fits(a, b.transpose()) {
             few_rows::product_into(out, accumulate, a, b.transpose());
         } else {
@@ -67,7 +71,6 @@ pub(super) fn product_into(out: MatMut<f32>, accumulate: Accum, a: MatRef<f32>, 
 
 /// About half, a multiple of what the kernels compute at a time.
 fn half(length: usize) -> usize {
-    const TILE: usize = 48;
     (length / 2).next_multiple_of(TILE).min(length)
 }
 
@@ -137,4 +140,24 @@ impl<'a> CpuValues<'a> {
 pub(crate) fn append(values: &mut Vec<f32>, tensor: &Tensor) -> Result<()> {
     values.extend_from_slice(CpuValues::of("cache", tensor).slice()?);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MULTIPLICATIONS_PER_ELEMENT, MULTIPLICATIONS_PER_TASK, TILE, matrix, product};
+
+    /// The gradient of hidden states behind a large vocabulary: few elements, each a sum so long that one tile costs more than a task.
+    #[test]
+    fn long_sums_end() {
+        let inner = MULTIPLICATIONS_PER_TASK / (TILE * MULTIPLICATIONS_PER_ELEMENT) + 1;
+        for rows in [1, 5, TILE, TILE + 1] {
+            let a = vec![1.0; rows * inner];
+            let b: Vec<f32> = (0..inner * TILE).map(|i| (i % TILE) as f32).collect();
+            let found = product(matrix(&a, inner), matrix(&b, TILE));
+            for (i, &value) in found.iter().enumerate() {
+                let wanted = (i % TILE * inner) as f32;
+                assert!((value - wanted).abs() < 0.5, "{rows} rows, element {i}");
+            }
+        }
+    }
 }
