@@ -29,4 +29,5 @@ mod shared_cache;
 mod sources;
 mod tasks;
 mod unlearn;
+mod unlearn_options;
 mod world;
