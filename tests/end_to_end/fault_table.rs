@@ -55,6 +55,7 @@ const FAULTS: [Fault; 16] = [
         name: "panic in `destroy`",
         settings: &["fault=panic", "entry=destroy"],
         code: 0,
+        says: &["panicked in `destroy`", "told to panic"],
         kept: 4,
         ..IN_A_STEP
     },
