@@ -29,4 +29,6 @@ mod shared_cache;
 mod sources;
 mod tasks;
 mod unlearn;
+mod unlearn_loop;
+mod unlearn_resume;
 mod world;

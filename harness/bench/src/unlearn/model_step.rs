@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Error, Result, Tensor, bail};
 use harness_host::{Measure, MeasureRequest, Model, Progress, Role, StepSource};
 use harness_model::train::{AnswerBatch, Positions};
-use harness_model::{Comparison, Decoder};
+use harness_model::{Comparison, Decoder, PassFlops};
 
 /// Log-probabilities of the original that need not be computed again, or `None` where they must be.
 pub type Remembered<'a> = dyn Fn(Role) -> Option<Result<Tensor>> + 'a;
@@ -35,6 +35,12 @@ pub struct ModelStep<'a> {
 /// What was computed in a step.
 #[derive(Debug, Default)]
 pub struct Passes {
+    /// Whole passes through the layers.
+    forward: Vec<(Model, Role)>,
+    /// Rows that a head was applied to.
+    head_rows: Vec<(Model, usize)>,
+    /// How many layers a loss of a role goes back through.
+    depth: BTreeMap<Role, usize>,
     hidden: BTreeMap<(Model, Role), Tensor>,
     layers: BTreeMap<(Model, Role), Vec<Tensor>>,
     /// Tokens through the trained model.
@@ -65,8 +71,9 @@ impl ModelStep<'_> {
         }
     }
 
-    fn count(&self, model: Model, tokens: usize) {
+    fn count(&self, model: Model, role: Role, tokens: usize) {
         let mut passes = self.passes.borrow_mut();
+        passes.forward.push((model, role));
         match model {
             Model::Policy => passes.tokens += tokens,
             Model::Reference => passes.reference_tokens += tokens,
@@ -80,10 +87,43 @@ impl ModelStep<'_> {
         let batch = self.batch(role)?;
         let hidden = self.decoder(model)?.hidden(batch.packed());
         let hidden = hidden.map_err(Error::wrap)?;
-        self.count(model, batch.tokens());
+        self.count(model, role, batch.tokens());
         let key = (model, role);
         self.passes.borrow_mut().hidden.insert(key, hidden.clone());
         Ok(hidden)
+    }
+
+    /// Notes that the head was applied to `rows` rows.
+    fn count_head(&self, model: Model, role: Role, rows: usize) {
+        let mut passes = self.passes.borrow_mut();
+        passes.head_rows.push((model, rows));
+        if model == Model::Policy {
+            let layers = self.policy.spec().layers.len();
+            passes.depth.insert(role, layers);
+        }
+    }
+
+    /// Floating-point operations of the step so far, with the gradients of everything that the trained model has given.
+    pub fn flops(&self, policy: &PassFlops, reference: &PassFlops) -> f64 {
+        let passes = self.passes.borrow();
+        let packed = |role: &Role| self.batches.get(role).map(AnswerBatch::packed);
+        let of = |model: &Model| match model {
+            Model::Policy => policy,
+            Model::Reference => reference,
+        };
+        let forward = passes.forward.iter().filter_map(|(model, role)| {
+            let batch = packed(role)?;
+            Some(of(model).forward(batch))
+        });
+        let head = passes.head_rows.iter().map(|(model, rows)| match model {
+            Model::Policy => policy.head_forward(*rows) + policy.head_backward(*rows),
+            Model::Reference => reference.head_forward(*rows),
+        });
+        let backward = passes.depth.iter().filter_map(|(role, &layers)| {
+            let batch = packed(role)?;
+            Some(policy.backward(batch, layers))
+        });
+        forward.chain(head).chain(backward).sum()
     }
 
     /// The output of each layer but the last.
@@ -93,7 +133,7 @@ impl ModelStep<'_> {
             let batch = self.batch(role)?;
             let states = self.decoder(model)?.hidden_states(batch.packed());
             let mut states = states.map_err(Error::wrap)?;
-            self.count(model, batch.tokens());
+            self.count(model, role, batch.tokens());
             // The last is what the head sees, after the final norm; the first is no layer's output.
             let last = states.pop();
             let mut passes = self.passes.borrow_mut();
@@ -110,8 +150,15 @@ impl ModelStep<'_> {
                 layers.len().saturating_sub(1)
             );
         };
+        let output = output.clone();
+        drop(passes);
         Ok(match model {
-            Model::Policy => output.clone(),
+            Model::Policy => {
+                let mut passes = self.passes.borrow_mut();
+                let depth = passes.depth.entry(role).or_default();
+                *depth = (*depth).max(layer + 1);
+                output
+            }
             Model::Reference => output.detach(),
         })
     }
@@ -119,6 +166,7 @@ impl ModelStep<'_> {
     fn logprobs(&self, model: Model, role: Role) -> Result<Tensor> {
         let hidden = self.hidden(model, role)?;
         let batch = self.batch(role)?;
+        self.count_head(model, role, batch.rows(Positions::Answer).len());
         let logprobs = batch.logprobs_of(self.decoder(model)?, &hidden);
         logprobs.map_err(Error::wrap)
     }
@@ -153,6 +201,7 @@ impl StepSource for ModelStep<'_> {
             self.hidden(Model::Policy, request.role)?,
             batch.rows(positions),
         );
+        self.count_head(Model::Policy, request.role, rows.len());
         let comparison = match request.measure {
             Measure::LogitSpread => {
                 return self
@@ -165,7 +214,10 @@ impl StepSource for ModelStep<'_> {
         };
         let teacher_hidden = match request.teacher {
             Model::Policy => None,
-            Model::Reference => Some(self.hidden(Model::Reference, request.role)?),
+            Model::Reference => {
+                self.count_head(Model::Reference, request.role, rows.len());
+                Some(self.hidden(Model::Reference, request.role)?)
+            }
         };
         let teacher = match &teacher_hidden {
             None => None,

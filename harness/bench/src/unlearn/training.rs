@@ -8,8 +8,8 @@ use std::time::Instant;
 use candle_core::Var;
 use harness_engine::Encoder;
 use harness_host::{MethodInstance, Need, Role, StepLoss};
-use harness_model::Model;
 use harness_model::train::{AdamW, AdamWOptions, GradientSet, Optimizer, Schedule, Sgd};
+use harness_model::{Model, PassFlops};
 
 use super::answer_memory::AnswerMemory;
 use super::job::{StepRecord, UnlearnJob};
@@ -30,6 +30,8 @@ pub(super) struct Unlearning {
     optimizer: Box<dyn Optimizer>,
     gradients: GradientSet,
     schedule: Schedule,
+    /// Of the model in training and of the original.
+    costs: [PassFlops; 2],
     accumulation: usize,
     seed: u64,
 }
@@ -44,6 +46,7 @@ impl Unlearning {
         let encoder = Encoder::new(model.tokenizer.clone(), model.spec.max_positions);
         let data = RoleData::new(job, &encoder, needs)?;
         let trainee = Trainee::new(model, &job.training, needs(Need::Reference))?;
+        let costs = trainee.costs();
         let schedule = Schedule {
             peak: job.training.learning_rate,
             warmup_steps: job.training.warmup_steps,
@@ -55,11 +58,12 @@ impl Unlearning {
         Ok(Self {
             instance,
             trainee,
-            memory: AnswerMemory::default(),
+            memory: AnswerMemory::new(costs[1].clone()),
             data,
             optimizer,
             gradients,
             schedule,
+            costs,
             accumulation: job.training.gradient_accumulation,
             seed: job.training.seed,
         })
@@ -85,6 +89,7 @@ impl Unlearning {
             retain_documents: batches.retain_documents,
             tokens: batches.tokens,
             reference_tokens: batches.reference_tokens,
+            flops: batches.flops,
             seconds: start.elapsed().as_secs_f64(),
         };
         Ok((record, batches.messages))
@@ -113,8 +118,10 @@ impl Unlearning {
             random: None,
             passes: RefCell::default(),
         };
-        let looked_up = self.memory.tokens();
+        let (looked_up, known_flops) = (self.memory.tokens(), self.memory.flops());
         let outcome = self.instance.loss(&source)?;
+        let [policy, reference] = &self.costs;
+        sum.flops += source.flops(policy, reference) + self.memory.flops() - known_flops;
         {
             let passes = source.passes.borrow();
             sum.tokens += passes.tokens;
@@ -170,6 +177,7 @@ struct BatchSum {
     retain_documents: Vec<usize>,
     tokens: usize,
     reference_tokens: usize,
+    flops: f64,
 }
 
 impl BatchSum {
