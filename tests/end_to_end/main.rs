@@ -10,6 +10,7 @@
 
 mod adapter;
 mod authoring;
+mod bench;
 mod dataset_sources;
 mod demo;
 mod eval;
@@ -18,6 +19,7 @@ mod eval_options;
 #[cfg(target_os = "linux")]
 mod fault_table;
 mod faults;
+mod finetune;
 mod hub_server;
 mod integrity;
 mod mistakes;

@@ -203,15 +203,20 @@ fn row(i: usize) -> Value {
 
 /// A Llama of two narrow layers over bytes, with random weights.
 pub(crate) fn write_model(directory: &Path) {
-    write_model_of_width(directory, 16);
+    write_model_of(directory, 16, 1);
 }
 
 /// The same with rows that 8-bit blocks of 32 divide.
 pub(crate) fn write_wide_model(directory: &Path) {
-    write_model_of_width(directory, 32);
+    write_model_of(directory, 32, 1);
 }
 
-fn write_model_of_width(directory: &Path, width: usize) {
+/// The same with other random weights.
+pub(crate) fn write_model_of_seed(directory: &Path, seed: u64) {
+    write_model_of(directory, 16, seed);
+}
+
+fn write_model_of(directory: &Path, width: usize, seed: u64) {
     std::fs::create_dir_all(directory).unwrap();
     let write = |name: &str, value: &Value| {
         std::fs::write(directory.join(name), value.to_string()).unwrap();
@@ -231,7 +236,7 @@ fn write_model_of_width(directory: &Path, width: usize) {
         &json!({ "bos_token": "<end>", "eos_token": "<end>" }),
     );
     let spec = read_spec(directory).unwrap();
-    let weights = Weights::random(&spec, 1, &Device::Cpu).unwrap();
+    let weights = Weights::random(&spec, seed, &Device::Cpu).unwrap();
     weights.write(&directory.join("model.safetensors")).unwrap();
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use safetensors::Dtype;
@@ -60,10 +60,28 @@ fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
-/// Writes f32 tensors as one safetensors file.
+/// Writes f32 tensors as one safetensors file, beside its name first: a disk that is full leaves no half of it.
 pub(crate) fn write_safetensors<'a>(
     tensors: impl IntoIterator<Item = (impl AsRef<str> + Ord + std::fmt::Display, StoredTensor<'a>)>,
     file: &Path,
+) -> Result<()> {
+    let mut staged = file.as_os_str().to_owned();
+    staged.push(".partial");
+    let staged = PathBuf::from(staged);
+    let written = write_to(tensors, &staged, file)
+        .and_then(|()| std::fs::rename(&staged, file).map_err(io(file)));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&staged);
+    }
+    written
+}
+
+/// Writes a file that errors call `name`.
+fn write_to<'a>(
+    tensors: impl IntoIterator<Item = (impl AsRef<str> + Ord + std::fmt::Display, StoredTensor<'a>)>,
+    file: &Path,
+    name: &Path,
 ) -> Result<()> {
     let failure = RefCell::new(None);
     let lazy = tensors.into_iter().map(|(name, stored)| {
@@ -74,14 +92,14 @@ pub(crate) fn write_safetensors<'a>(
     // The library makes its file unreadable to others; a model file gets the permissions of any new file.
     let permissions = std::fs::File::create(file)
         .and_then(|created| created.metadata())
-        .map_err(io(file))?
+        .map_err(io(name))?
         .permissions();
     safetensors::serialize_to_file(lazy, Some(metadata), file)
-        .map_err(|error| bad_file(file, error))?;
+        .map_err(|error| bad_file(name, error))?;
     if let Some(error) = failure.into_inner() {
         return Err(error.into());
     }
-    std::fs::set_permissions(file, permissions).map_err(io(file))
+    std::fs::set_permissions(file, permissions).map_err(io(name))
 }
 
 /// Reads a whole safetensors file in its own dtypes.

@@ -12,6 +12,7 @@ mod relearn_table;
 mod samples;
 mod samples_parquet;
 mod table;
+mod tensorboard;
 
 pub use eval_files::{EvalFiles, ReportError, SamplesFormat, prepare_output};
 pub use eval_results::{EvalRun, ModelFacts, Prompting, ScoredTask, results_json};
@@ -23,3 +24,4 @@ pub use relearn_table::{Attack, RelearnRow, relearn_table};
 pub use samples::samples_jsonl;
 pub use samples_parquet::samples_parquet;
 pub use table::{Align, Table};
+pub use tensorboard::EventFile;

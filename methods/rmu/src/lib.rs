@@ -6,6 +6,18 @@ use harness_sdk::prelude::*;
 /// The stream of random numbers that the direction comes from.
 const DIRECTION: u64 = 0x0072_6d75;
 
+choices! {
+    /// What holds the retain set.
+    pub enum Hold {
+        /// The distance of the layer's outputs from the original's.
+        Hidden = "hidden",
+        /// Negative log-likelihood of the retain answers.
+        Nll = "nll",
+        /// Divergence from the original at every position.
+        Kl = "kl",
+    }
+}
+
 options! {
     /// RMU (Li et al., 2024): steers a layer's outputs on forget answers to a random vector and holds them on retain answers.
     pub struct Rmu {
@@ -17,6 +29,8 @@ options! {
         gamma: f64 = 1.0,
         /// Weight of the retain loss.
         alpha: f64 = 1.0,
+        /// Retain loss: `hidden`, the distance of the layer's outputs from the original's; `nll`, or `kl` for the divergence from the original.
+        retain_loss: Hold = Hold::Hidden,
         /// Divides every answer's sum by every answer's length and averages over all pairs, as open-unlearning does.
         across_answers: bool = false,
     }
@@ -40,16 +54,18 @@ impl Rmu {
 
 impl Method for Rmu {
     const ID: &'static str = "rmu";
-    const NEEDS: Needs = Needs::RETAIN
-        .and(Needs::REFERENCE)
-        .and(Needs::EVERY_POSITION);
+    const NEEDS: Needs = RetainLoss::NEEDS;
 
     fn loss(&self, step: &Step) -> Result<Tensor> {
         let direction = step.uniform(DIRECTION, step.hidden_width()?);
         let length = direction.square().sum().sqrt();
         let target = self.steering_coeff * direction / length;
         let forget = self.distance(step, Forget, Some(&target))?;
-        let retain = self.distance(step, Retain, None)?;
+        let retain = match self.retain_loss {
+            Hold::Hidden => self.distance(step, Retain, None)?,
+            Hold::Nll => RetainLoss::Nll.of(step),
+            Hold::Kl => RetainLoss::Kl.of(step),
+        };
         step.log("forget_loss", &forget);
         step.log("retain_loss", &retain);
         Ok(self.gamma * forget + self.alpha * retain)

@@ -112,6 +112,18 @@ impl RoleData {
         documents / self.forget.set.pairs.len() as f64
     }
 
+    /// The sets of documents, by role.
+    pub(super) fn sets(&self) -> impl Iterator<Item = (Role, &AnswerSet)> {
+        let sets = [
+            (Role::Forget, Some(&self.forget.set)),
+            (Role::Alternate, self.alternate.as_ref()),
+            (Role::Retain, self.retain.as_ref().map(|taken| &taken.set)),
+            (Role::Normal, self.normal.as_ref().map(|taken| &taken.set)),
+        ];
+        sets.into_iter()
+            .filter_map(|(role, set)| Some((role, set?)))
+    }
+
     /// The documents of a role in this step; none for answers that are drawn anew.
     pub(super) fn documents(&self, role: Role) -> &[usize] {
         let taken = match role {

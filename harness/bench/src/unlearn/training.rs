@@ -2,19 +2,17 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Instant;
 
-use candle_core::Var;
 use harness_engine::Encoder;
 use harness_host::{MethodInstance, Need, Role, StepLoss};
-use harness_model::train::{AdamW, AdamWOptions, GradientSet, Optimizer, Schedule, Sgd};
+use harness_model::train::{GradientSet, Optimizer, Schedule};
 use harness_model::{Model, PassFlops};
 
 use super::answer_memory::AnswerMemory;
 use super::job::{StepRecord, UnlearnJob};
 use super::model_step::ModelStep;
-use super::options::{OptimizerOptions, TrainingOptions};
+use super::optimizers;
 use super::role_data::RoleData;
 use super::run_state::{Progress, RunState};
 use super::trainee::Trainee;
@@ -54,7 +52,7 @@ impl Unlearning {
             kind: job.training.schedule,
         };
         let gradients = GradientSet::new(trainee.variables());
-        let optimizer = optimizer(&job.training, trainee.variables().clone());
+        let optimizer = optimizers::of_run(&job.training, trainee.variables().clone());
         Ok(Self {
             instance,
             trainee,
@@ -160,9 +158,9 @@ impl Unlearning {
         Ok(())
     }
 
-    /// Writes the model as it is now into `directory`.
-    pub(super) fn write(&self, directory: &Path) -> Result<()> {
-        self.trainee.write(directory)
+    /// The model as it is now.
+    pub(super) fn trainee(&self) -> &Trainee {
+        &self.trainee
     }
 }
 
@@ -196,25 +194,5 @@ impl BatchSum {
         let mean =
             |(name, &(sum, count)): (&String, &(f64, usize))| (name.clone(), sum / count as f64);
         self.parts.iter().map(mean).collect()
-    }
-}
-
-fn optimizer(options: &TrainingOptions, variables: BTreeMap<String, Var>) -> Box<dyn Optimizer> {
-    match options.optimizer {
-        OptimizerOptions::AdamW {
-            beta1,
-            beta2,
-            weight_decay,
-        } => {
-            let options = AdamWOptions {
-                beta1,
-                beta2,
-                weight_decay,
-                max_gradient_norm: options.max_gradient_norm,
-                ..AdamWOptions::default()
-            };
-            Box::new(AdamW::new(variables, options))
-        }
-        OptimizerOptions::Sgd => Box::new(Sgd::new(variables, options.max_gradient_norm)),
     }
 }

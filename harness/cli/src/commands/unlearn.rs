@@ -1,6 +1,8 @@
 //! `harness unlearn`: run a method on a model and write the result as a model directory.
 
 mod child;
+mod dry_run;
+mod event_files;
 mod roles;
 mod training_flags;
 
@@ -10,7 +12,7 @@ use anyhow::Result;
 use clap::Args;
 use harness_bench::Event;
 use harness_bench::unlearn::{UnlearnJob, find_method, run};
-use harness_host::MethodPath;
+use harness_host::{MethodDescription, MethodPath};
 use harness_model::{Model, Staging};
 
 use crate::exit::Refused;
@@ -19,6 +21,7 @@ use crate::model_source::ModelSource;
 use crate::options::{TaskOptions, device};
 use crate::output;
 use crate::progress::Terminal;
+use event_files::EventFiles;
 
 /// Make a model forget: run an unlearning method from a plugin library
 ///
@@ -52,6 +55,13 @@ pub(crate) struct Unlearn {
     /// Folder with further method libraries (repeatable)
     #[arg(long, value_name = "DIR")]
     method_path: Vec<PathBuf>,
+    /// Print the plan with its memory and time, and run nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Also write event files for TensorBoard: into a folder of OUT's name in DIR, or into OUT/tensorboard
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    #[allow(clippy::option_option, reason = "absent, given, given with a value")]
+    tensorboard: Option<Option<PathBuf>>,
     #[command(flatten)]
     child: child::ChildOptions,
     #[command(flatten)]
@@ -68,21 +78,27 @@ impl Unlearn {
         self.training.check()?;
         Staging::left_behind(&self.output_path)?;
         let mut terminal = Terminal::default();
-        let job = self.job(&mut terminal)?;
+        let (job, description) = self.job(&mut terminal)?;
+        if self.dry_run {
+            let output = self.output_path.display().to_string();
+            return output::print(&dry_run::table(&job, &description, &output)?.plain());
+        }
         let name = format!("unlearn with {}", self.method);
         terminal.show(Event::StageStarted {
             name,
             total: Some(job.training.steps),
             unit: "steps",
         });
-        let summary = run(
-            &self.child.worker()?,
-            job,
-            &self.output_path,
-            &mut |event| {
-                terminal.show(event);
-            },
-        );
+        let mut events = EventFiles::new(self.tensorboard.as_ref(), &self.output_path);
+        let mut observer = |event| {
+            if let Event::Step(step) = &event
+                && let Some(problem) = events.add(step)
+            {
+                terminal.show(Event::Message(problem));
+            }
+            terminal.show(event);
+        };
+        let summary = run(&self.child.worker()?, job, &self.output_path, &mut observer);
         if summary.is_err() {
             terminal.show(Event::StageFinished {
                 remark: "failed".into(),
@@ -96,18 +112,19 @@ impl Unlearn {
             terminal.show(Event::Message(format!("stopped early at {reason}")));
         }
         output::print(&format!(
-            "{}: {} steps, {} tokens in {:.1} s, loss {:.4} → {:.4}\n",
+            "{}: {} steps, {} tokens in {:.1} s, {:.2} GB at the peak, loss {:.4} → {:.4}\n",
             self.output_path.display(),
             summary.steps,
             summary.tokens,
             summary.seconds,
+            summary.peak_memory_bytes as f64 / 1e9,
             summary.first_loss,
             summary.last_loss
         ))
     }
 
     /// Everything that can be wrong with the request is found here, before anything is computed.
-    fn job(&self, terminal: &mut Terminal) -> Result<UnlearnJob> {
+    fn job(&self, terminal: &mut Terminal) -> Result<(UnlearnJob, MethodDescription)> {
         let path = MethodPath::new(method_folders(&self.method_path)?);
         let (library, description) = find_method(&self.child.worker()?, &path, &self.method)?;
         let options = description.parse_settings(&self.settings)?;
@@ -115,7 +132,7 @@ impl Unlearn {
         let training = self.training.options(roles.forget.len())?;
         let model = ModelSource::new(&self.model).locate(terminal)?;
         Model::check(&model)?;
-        Ok(UnlearnJob {
+        let job = UnlearnJob {
             model,
             device: device(&self.device)?,
             library,
@@ -132,7 +149,8 @@ impl Unlearn {
             mismatched_answers: description.default_count("mismatched_answers"),
             training,
             output: PathBuf::new(),
-        })
+        };
+        Ok((job, description))
     }
 }
 
