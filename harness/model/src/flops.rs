@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use candle_core::Var;
-
 use crate::packed::PackedBatch;
 use crate::spec::{DecoderSpec, Layer, LinearPart};
 
@@ -37,10 +35,10 @@ struct LayerMatrices {
 }
 
 impl PassFlops {
-    /// Of a decoder in which `variables` are trained: some of its weights, or an adapter beside them. With `recomputes`, layers run
-    /// again for their gradients.
-    pub fn new(spec: &DecoderSpec, variables: &BTreeMap<String, Var>, recomputes: bool) -> Self {
-        let is_trained = |name: &String| variables.contains_key(name);
+    /// Of a decoder in which variables are trained: some of its weights, or an adapter beside them; `elements` has the number of
+    /// elements of each, by name. With `recomputes`, layers run again for their gradients.
+    pub fn new(spec: &DecoderSpec, elements: &BTreeMap<String, usize>, recomputes: bool) -> Self {
+        let is_trained = |name: &String| elements.contains_key(name);
         let mut lowest = None;
         let mut layers = Vec::new();
         for (index, layer) in spec.layers.iter().enumerate() {
@@ -48,7 +46,7 @@ impl PassFlops {
             let linears = parts.linears();
             let parts_of = linears
                 .iter()
-                .map(|part| Matrices::of(spec, part, variables));
+                .map(|part| Matrices::of(spec, part, elements));
             let matrices = parts_of.fold(Matrices::default(), Matrices::and);
             let mut names = parts.shapes().into_iter().map(|(name, _)| name);
             if matrices.trained > 0 || names.any(|name| is_trained(&name)) {
@@ -73,12 +71,12 @@ impl PassFlops {
         if below.any(|name| is_trained(&name)) {
             lowest = Some(0);
         }
-        let elements = spec.vocabulary * spec.embedding.width;
+        let head_elements = spec.vocabulary * spec.embedding.width;
         Self {
             lowest: lowest.unwrap_or(layers.len()),
             head: Matrices {
-                all: elements,
-                trained: if is_trained(&head) { elements } else { 0 },
+                all: head_elements,
+                trained: if is_trained(&head) { head_elements } else { 0 },
             },
             layers,
             queries: spec.attention.heads * spec.attention.head_dim,
@@ -141,8 +139,8 @@ impl PassFlops {
 
 impl Matrices {
     /// A projection with its adapter.
-    fn of(spec: &DecoderSpec, part: &LinearPart, variables: &BTreeMap<String, Var>) -> Self {
-        let count = |name: String| variables.get(&name).map_or(0, |own| own.elem_count());
+    fn of(spec: &DecoderSpec, part: &LinearPart, elements: &BTreeMap<String, usize>) -> Self {
+        let count = |name: String| elements.get(&name).copied().unwrap_or(0);
         let adapter = |end: &str| {
             let (left_out, name) = (&spec.names.left_out, &part.name);
             count(format!("{left_out}{name}.lora_{end}.weight"))
@@ -188,7 +186,7 @@ impl DecoderSpec {
 mod tests {
     use std::collections::BTreeMap;
 
-    use candle_core::{DType, Device, Var};
+    use candle_core::Device;
 
     use super::PassFlops;
     use crate::packed::PackedBatch;
@@ -219,14 +217,11 @@ mod tests {
     const LAYER: f64 = 4.0 * 64.0 + 3.0 * 96.0;
     const ATTENTION: f64 = 4.0 * 8.0 * 9.0;
 
-    fn variables(spec: &DecoderSpec, chosen: impl Fn(&str) -> bool) -> BTreeMap<String, Var> {
+    fn elements(spec: &DecoderSpec, chosen: impl Fn(&str) -> bool) -> BTreeMap<String, usize> {
         let all = spec.weight_shapes().into_iter();
         let chosen = all.filter(|(name, _)| chosen(name));
         chosen
-            .map(|(name, shape)| {
-                let variable = Var::zeros(shape, DType::F32, &Device::Cpu).unwrap();
-                (name, variable)
-            })
+            .map(|(name, shape)| (name, shape.iter().product()))
             .collect()
     }
 
@@ -239,7 +234,7 @@ mod tests {
         let spec = spec();
         let forward = 2.0 * (2.0 * 5.0 * LAYER + ATTENTION);
         for (recomputes, back) in [(false, 2.0), (true, 3.0)] {
-            let flops = PassFlops::new(&spec, &variables(&spec, |_| true), recomputes);
+            let flops = PassFlops::new(&spec, &elements(&spec, |_| true), recomputes);
             close(flops.forward(&batch()), forward);
             close(flops.backward(&batch(), 2), back * forward);
             close(flops.head_backward(7), 2.0 * flops.head_forward(7));
@@ -256,7 +251,7 @@ mod tests {
     #[test]
     fn gradients_stop_at_the_lowest_trained_layer() {
         let spec = spec();
-        let only = variables(&spec, |name| name.contains("layers.1.mlp.up_proj"));
+        let only = elements(&spec, |name| name.contains("layers.1.mlp.up_proj"));
         let flops = PassFlops::new(&spec, &only, false);
         let one = 2.0 * 5.0 * LAYER + 2.0 * ATTENTION + 2.0 * 5.0 * 96.0;
         close(flops.backward(&batch(), 2), one);
@@ -274,7 +269,9 @@ mod tests {
         };
         let lora = Lora::new(&spec, config, 1, &Device::Cpu).unwrap();
         let (_, variables) = lora.trainable(1).unwrap();
-        let flops = PassFlops::new(&spec, &variables, false);
+        let elements = variables.iter();
+        let elements = elements.map(|(name, own)| (name.clone(), own.elem_count()));
+        let flops = PassFlops::new(&spec, &elements.collect(), false);
         let adapter = 2.0 * (8.0 + 8.0);
         let forward = 2.0 * (2.0 * 5.0 * (LAYER + adapter) + ATTENTION);
         close(flops.forward(&batch()), forward);

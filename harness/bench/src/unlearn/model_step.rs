@@ -39,8 +39,9 @@ pub struct Passes {
     forward: Vec<(Model, Role)>,
     /// Rows that a head was applied to.
     head_rows: Vec<(Model, usize)>,
-    /// How many layers a loss of a role goes back through.
-    depth: BTreeMap<Role, usize>,
+    /// Of the trained model: rows that a loss goes back through the head from, and layers that it goes back through by role.
+    head_rows_back: usize,
+    layers_back: BTreeMap<Role, usize>,
     hidden: BTreeMap<(Model, Role), Tensor>,
     layers: BTreeMap<(Model, Role), Vec<Tensor>>,
     /// Tokens through the trained model.
@@ -89,6 +90,8 @@ impl ModelStep<'_> {
         passes
             .layers
             .retain(|(model, _), _| *model != Model::Policy);
+        passes.head_rows_back = 0;
+        passes.layers_back.clear();
     }
 
     fn hidden(&self, model: Model, role: Role) -> Result<Tensor> {
@@ -109,32 +112,41 @@ impl ModelStep<'_> {
         let mut passes = self.passes.borrow_mut();
         passes.head_rows.push((model, rows));
         if model == Model::Policy {
+            passes.head_rows_back += rows;
             let layers = self.policy.spec().layers.len();
-            passes.depth.insert(role, layers);
+            passes.layers_back.insert(role, layers);
         }
     }
 
-    /// Floating-point operations of the step so far, with the gradients of everything that the trained model has given.
-    pub fn flops(&self, policy: &PassFlops, reference: &PassFlops) -> f64 {
-        let passes = self.passes.borrow();
-        let packed = |role: &Role| self.batches.get(role).map(AnswerBatch::packed);
-        let of = |model: &Model| match model {
+    /// Floating-point operations of the passes since this was last asked, `costs` being those of the trained model and of the
+    /// original.
+    pub fn take_forward_flops(&self, costs: &[PassFlops; 2]) -> f64 {
+        let mut passes = self.passes.borrow_mut();
+        let [policy, reference] = costs;
+        let of = |model| match model {
             Model::Policy => policy,
             Model::Reference => reference,
         };
-        let forward = passes.forward.iter().filter_map(|(model, role)| {
-            let batch = packed(role)?;
-            Some(of(model).forward(batch))
+        let layers = passes.forward.drain(..).filter_map(|(model, role)| {
+            let batch = self.batches.get(&role)?;
+            Some(of(model).forward(batch.packed()))
         });
-        let head = passes.head_rows.iter().map(|(model, rows)| match model {
-            Model::Policy => policy.head_forward(*rows) + policy.head_backward(*rows),
-            Model::Reference => reference.head_forward(*rows),
+        let layers: f64 = layers.sum();
+        let head = passes.head_rows.drain(..);
+        layers
+            + head
+                .map(|(model, rows)| of(model).head_forward(rows))
+                .sum::<f64>()
+    }
+
+    /// Floating-point operations of the gradients of a loss over everything that the trained model has given.
+    pub fn backward_flops(&self, policy: &PassFlops) -> f64 {
+        let passes = self.passes.borrow();
+        let layers = passes.layers_back.iter().filter_map(|(role, &layers)| {
+            let batch = self.batches.get(role)?;
+            Some(policy.backward(batch.packed(), layers))
         });
-        let backward = passes.depth.iter().filter_map(|(role, &layers)| {
-            let batch = packed(role)?;
-            Some(policy.backward(batch, layers))
-        });
-        forward.chain(head).chain(backward).sum()
+        layers.sum::<f64>() + policy.head_backward(passes.head_rows_back)
     }
 
     /// The output of each layer but the last.
@@ -166,8 +178,8 @@ impl ModelStep<'_> {
         Ok(match model {
             Model::Policy => {
                 let mut passes = self.passes.borrow_mut();
-                let depth = passes.depth.entry(role).or_default();
-                *depth = (*depth).max(layer + 1);
+                let layers = passes.layers_back.entry(role).or_default();
+                *layers = (*layers).max(layer + 1);
                 output
             }
             Model::Reference => output.detach(),

@@ -148,10 +148,12 @@ impl Trainee {
     /// What passes through the model in training, and through the original, cost.
     pub(super) fn costs(&self) -> [PassFlops; 2] {
         let spec = self.decoder.spec();
+        let elements = self.variables.iter();
+        let elements = elements.map(|(name, own)| (name.clone(), own.elem_count()));
         [
             PassFlops::new(
                 spec,
-                &self.variables,
+                &elements.collect(),
                 self.decoder.checkpoints_activations(),
             ),
             PassFlops::frozen(spec),

@@ -118,8 +118,8 @@ impl Unlearning {
         };
         let (looked_up, known_flops) = (self.memory.tokens(), self.memory.flops());
         let outcome = self.instance.loss(&source)?;
-        let [policy, reference] = &self.costs;
-        sum.flops += source.flops(policy, reference) + self.memory.flops() - known_flops;
+        let run = source.take_forward_flops(&self.costs) + source.backward_flops(&self.costs[0]);
+        sum.flops += run + self.memory.flops() - known_flops;
         {
             let passes = source.passes.borrow();
             sum.tokens += passes.tokens;
