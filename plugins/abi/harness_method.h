@@ -232,6 +232,9 @@ typedef struct harness_hidden_states {
     // target, at the Positions positions of the role batch: shape [positions]. target has shape [width];
     // Handle::NONE stands for the output of the same layer of the reference, which the description must need then.
     harness_handle (*squared_distance)(void * context, uint32_t role, uint32_t positions, uint32_t layer, harness_handle target);
+    // Since 1.1. Euclidean length of the output of layer layer (counted from 0) of model, at the Positions positions of the role
+    // batch: shape [positions]; constants under the reference.
+    harness_handle (*length)(void * context, uint32_t model, uint32_t role, uint32_t positions, uint32_t layer);
 } harness_hidden_states;
 
 typedef struct harness_trainer_table {

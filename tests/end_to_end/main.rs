@@ -22,6 +22,7 @@ mod faults;
 mod finetune;
 mod hub_server;
 mod integrity;
+mod methods;
 mod mistakes;
 mod model_args;
 mod model_show;

@@ -283,4 +283,16 @@ pub struct HiddenStates {
             target: Handle,
         ) -> Handle,
     >,
+
+    /// Since 1.1. Euclidean length of the output of layer `layer` (counted from 0) of `model`, at the [`Positions`] `positions` of the `role`
+    /// batch: shape `[positions]`; constants under the reference.
+    pub length: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            model: u32,
+            role: u32,
+            positions: u32,
+            layer: u32,
+        ) -> Handle,
+    >,
 }

@@ -31,8 +31,8 @@ fn tables_start_with_the_header_and_continue_in_words() {
     );
     assert_eq!(size_of::<HostTable>(), 136);
     assert_eq!(
-        offsets!(HiddenStates: struct_size, width, squared_distance),
-        [0, 8, 16]
+        offsets!(HiddenStates: struct_size, width, squared_distance, length),
+        [0, 8, 16, 24]
     );
     assert_eq!(
         offsets!(TrainerTable: struct_size, next_batch, steps_left, cancelled, learning_rate, gradients, weights, set_weights,

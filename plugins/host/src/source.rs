@@ -55,6 +55,20 @@ pub trait StepSource {
         )
     }
 
+    /// Length of a layer's output at each position: `[positions]`, differentiable under the policy.
+    fn hidden_length(
+        &self,
+        _model: Model,
+        role: Role,
+        _positions: Positions,
+        layer: usize,
+    ) -> Result<Tensor> {
+        bail!(
+            "the outputs of layer {layer} for the {} batch are not kept here",
+            role.name()
+        )
+    }
+
     /// How far the run is.
     fn progress(&self, quantity: Progress) -> f64;
 

@@ -1,6 +1,7 @@
 //! One step's tensors behind generation-tagged handles. It refuses every handle that it did not issue in this step, and batches that a method did not declare.
 
 mod batches;
+mod hidden;
 
 use std::any::Any;
 use std::cell::RefCell;

@@ -30,6 +30,7 @@ pub(crate) trait Engine {
         layer: u32,
         target: Handle,
     ) -> Handle;
+    fn hidden_length(&self, model: Model, role: Role, positions: Positions, layer: u32) -> Handle;
 }
 
 /// What is asked about distributions over the vocabulary.

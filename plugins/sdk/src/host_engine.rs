@@ -198,4 +198,16 @@ impl Engine for HostEngine {
             function(context, role, positions, layer, target)
         })
     }
+
+    fn hidden_length(&self, model: Model, role: Role, positions: Positions, layer: u32) -> Handle {
+        let function = self
+            .extension::<HiddenStates>(HIDDEN_STATES)
+            .and_then(|table| table.length);
+        let (context, model) = (self.table.context, model.code());
+        let (role, positions) = (role.code(), positions.code());
+        // SAFETY: the table's function takes its context, during the step.
+        function.map_or(Handle::NONE, |function| unsafe {
+            function(context, model, role, positions, layer)
+        })
+    }
 }

@@ -186,6 +186,20 @@ impl ModelStep<'_> {
         })
     }
 
+    /// The output of a layer at these positions [positions, width].
+    fn layer_at(
+        &self,
+        model: Model,
+        role: Role,
+        positions: harness_host::Positions,
+        layer: usize,
+    ) -> Result<Tensor> {
+        let rows = self.batch(role)?.rows(positions_of(positions));
+        let rows: Vec<u32> = rows.into_iter().map(|row| row as u32).collect();
+        let rows = Tensor::new(rows, self.policy.device())?;
+        self.layer(model, role, layer)?.index_select(&rows, 0)
+    }
+
     fn logprobs(&self, model: Model, role: Role) -> Result<Tensor> {
         let hidden = self.hidden(model, role)?;
         let batch = self.batch(role)?;
@@ -272,19 +286,23 @@ impl StepSource for ModelStep<'_> {
         layer: usize,
         target: Option<&Tensor>,
     ) -> Result<Tensor> {
-        let rows = self.batch(role)?.rows(positions_of(positions));
-        let rows: Vec<u32> = rows.into_iter().map(|row| row as u32).collect();
-        let rows = Tensor::new(rows, self.policy.device())?;
-        let own = self
-            .layer(Model::Policy, role, layer)?
-            .index_select(&rows, 0)?;
-        let difference = if let Some(target) = target {
-            own.broadcast_sub(target)?
-        } else {
-            let original = self.layer(Model::Reference, role, layer)?;
-            (own - original.index_select(&rows, 0)?)?
+        let own = self.layer_at(Model::Policy, role, positions, layer)?;
+        let difference = match target {
+            Some(target) => own.broadcast_sub(target)?,
+            None => (own - self.layer_at(Model::Reference, role, positions, layer)?)?,
         };
         difference.sqr()?.mean(1)
+    }
+
+    fn hidden_length(
+        &self,
+        model: Model,
+        role: Role,
+        positions: harness_host::Positions,
+        layer: usize,
+    ) -> Result<Tensor> {
+        let output = self.layer_at(model, role, positions, layer)?;
+        output.sqr()?.sum(1)?.sqrt()
     }
 
     fn progress(&self, quantity: Progress) -> f64 {

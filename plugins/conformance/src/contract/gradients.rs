@@ -16,8 +16,9 @@ use crate::text;
 
 /// Weights that are looked at by themselves, besides all together.
 const TENSORS: usize = 3;
-/// Length of the longer step in the space of weights.
-const LENGTH: f64 = 0.02;
+/// The longer step in the space of weights: such that the loss changes by about this share of it, but of a length between the two.
+const SHARE: f64 = 0.005;
+const LENGTHS: (f64, f64) = (0.02, 0.1);
 /// Error of a slope, relative to the length of the gradient, beside what rounding the loss does.
 const TOLERANCE: f64 = 0.02;
 
@@ -72,6 +73,16 @@ impl StepSource for Held<'_> {
     ) -> CandleResult<Tensor> {
         self.step
             .hidden_squared_distance(role, positions, layer, target)
+    }
+
+    fn hidden_length(
+        &self,
+        model: Model,
+        role: Role,
+        positions: Positions,
+        layer: usize,
+    ) -> CandleResult<Tensor> {
+        self.step.hidden_length(model, role, positions, layer)
     }
 
     fn progress(&self, quantity: Progress) -> f64 {
@@ -143,12 +154,49 @@ impl Slopes<'_> {
     }
 
     /// The slope along `direction`: two central differences, extrapolated.
-    fn slope(&self, direction: &[(String, Vec<f64>)]) -> Result<f64, String> {
+    fn slope(&self, direction: &[(String, Vec<f64>)], length: f64) -> Result<f64, String> {
         let difference = |length: f64| -> Result<f64, String> {
             let rise = self.loss_at(direction, length)? - self.loss_at(direction, -length)?;
             Ok(rise / (2.0 * length))
         };
-        Ok((4.0 * difference(LENGTH / 2.0)? - difference(LENGTH)?) / 3.0)
+        Ok((4.0 * difference(length / 2.0)? - difference(length)?) / 3.0)
+    }
+}
+
+impl Slopes<'_> {
+    /// Compares the gradients of some weights with the slope along a direction, of a loss of about this size; the relative error.
+    fn compare(
+        &self,
+        what: &str,
+        chosen: &[(String, Vec<f64>)],
+        seed: Option<u64>,
+        size: f64,
+    ) -> Result<f64, String> {
+        let gradient: Vec<f64> = chosen
+            .iter()
+            .flat_map(|(_, values)| values)
+            .copied()
+            .collect();
+        let direction = direction(&gradient, seed);
+        let expected: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
+        let mut rest = direction.as_slice();
+        let split = chosen.iter().map(|(name, values)| {
+            let (own, others) = rest.split_at(values.len());
+            rest = others;
+            (name.clone(), own.to_vec())
+        });
+        let steepness = length(&gradient);
+        let step = (SHARE * size / steepness).clamp(LENGTHS.0, LENGTHS.1);
+        let found = self.slope(&split.collect::<Vec<_>>(), step)?;
+        // What rounding a loss of this size does to an extrapolated slope.
+        let noise = 6.0 * f64::from(f32::EPSILON) * size.max(1.0) / step;
+        let error = (found - expected).abs();
+        if error > TOLERANCE * steepness + noise || error.is_nan() {
+            return Err(format!(
+                "{what}: the loss rises by {found:.5}, its gradient says {expected:.5}"
+            ));
+        }
+        Ok((error - noise).max(0.0) / steepness.max(f64::MIN_POSITIVE))
     }
 }
 
@@ -177,37 +225,13 @@ pub(super) fn check(tiny: &Tiny, method: &LoadedMethod, options: &Value) -> Resu
             )
         })
         .collect();
-    // What rounding a loss of this size does to an extrapolated slope.
-    let noise = 6.0 * f64::from(f32::EPSILON) * f64::from(loss.value).abs().max(1.0) / LENGTH;
-    let mut worst = 0f64;
-    let mut compare = |what: &str, chosen: &[(String, Vec<f64>)], seed: Option<u64>| {
-        let gradient: Vec<f64> = chosen
-            .iter()
-            .flat_map(|(_, values)| values)
-            .copied()
-            .collect();
-        let direction = direction(&gradient, seed);
-        let expected: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
-        let mut rest = direction.as_slice();
-        let split = chosen.iter().map(|(name, values)| {
-            let (own, others) = rest.split_at(values.len());
-            rest = others;
-            (name.clone(), own.to_vec())
-        });
-        let found = slopes.slope(&split.collect::<Vec<_>>())?;
-        let error = (found - expected).abs();
-        if error > TOLERANCE * length(&gradient) + noise || error.is_nan() {
-            return Err(format!(
-                "{what}: the loss rises by {found:.5}, its gradient says {expected:.5}"
-            ));
-        }
-        worst = worst.max(error / length(&gradient).max(noise));
-        Ok(())
-    };
-    compare("along the gradient", &all, None)?;
+    let size = f64::from(loss.value).abs();
+    let mut worst = slopes.compare("along the gradient", &all, None, size)?;
     for draw in 0..TENSORS {
         let chosen = (draw * 7 + 3) % all.len();
-        compare(&all[chosen].0, &all[chosen..=chosen], Some(draw as u64 + 1))?;
+        let seed = Some(draw as u64 + 1);
+        let error = slopes.compare(&all[chosen].0, &all[chosen..=chosen], seed, size)?;
+        worst = worst.max(error);
     }
     Ok(format!("within {worst:.0e} of its length"))
 }

@@ -20,6 +20,7 @@ static HIDDEN: HiddenStates = HiddenStates {
     struct_size: size_of::<HiddenStates>(),
     width: Some(hidden_width),
     squared_distance: Some(squared_distance),
+    length: Some(hidden_length),
 };
 
 pub(super) unsafe extern "C" fn measure(
@@ -134,5 +135,20 @@ unsafe extern "C" fn squared_distance(
     issue(context, |step| {
         let (role, positions) = (role(NAME, role_code)?, positions_of(NAME, positions)?);
         step.squared_distance(role, positions, layer, target)
+    })
+}
+
+unsafe extern "C" fn hidden_length(
+    context: *mut c_void,
+    model: u32,
+    role_code: u32,
+    positions: u32,
+    layer: u32,
+) -> Handle {
+    const NAME: &str = "length";
+    issue(context, |step| {
+        let model = Model::from_code(model).ok_or_else(|| unknown(NAME, "model", model))?;
+        let (role, positions) = (role(NAME, role_code)?, positions_of(NAME, positions)?);
+        step.hidden_length(model, role, positions, layer)
     })
 }

@@ -59,39 +59,8 @@ impl Step<'_> {
         self.provided(NAME, request.role, values, lengths.iter().sum())
     }
 
-    pub(crate) fn squared_distance(
-        &self,
-        role: Role,
-        positions: Positions,
-        layer: u32,
-        target: Handle,
-    ) -> Computed {
-        const NAME: &str = "squared_distance";
-        let lengths = self.lengths(NAME, role, positions)?;
-        let target = if target == Handle::NONE {
-            self.permit(NAME, Model::Reference, role)?;
-            None
-        } else {
-            Some(self.input(NAME, target)?)
-        };
-        let width = self.source.hidden_width();
-        if let Some(target) = target.as_ref().filter(|target| target.dims() != [width]) {
-            let cause = format!(
-                "shape {:?} does not fit hidden states of {width}",
-                target.dims()
-            );
-            return Err(Fault::new(NAME, cause));
-        }
-        let layer = layer as usize;
-        let values = self
-            .source
-            .hidden_squared_distance(role, positions, layer, target.as_ref())
-            .map_err(|error| Fault::new(NAME, plain(&error)))?;
-        self.provided(NAME, role, Ok(values), lengths.iter().sum())
-    }
-
     /// Refuses what the method did not declare: it might not be there, and its cost was not announced.
-    fn permit(&self, operation: &str, model: Model, role: Role) -> Result<(), Fault> {
+    pub(super) fn permit(&self, operation: &str, model: Model, role: Role) -> Result<(), Fault> {
         if let Some(training) = &self.training {
             training.require_batch(operation)?;
         }
@@ -135,7 +104,7 @@ impl Step<'_> {
     }
 
     /// What the source gave for a policy's batch, if it has the expected number of values.
-    fn provided(
+    pub(super) fn provided(
         &self,
         operation: &str,
         role: Role,
@@ -160,7 +129,7 @@ impl Step<'_> {
         })
     }
 
-    fn lengths(
+    pub(super) fn lengths(
         &self,
         operation: &str,
         role: Role,

@@ -9,6 +9,7 @@
 mod c_example;
 mod common;
 mod contract;
+mod frozen;
 mod golden;
 mod gradients;
 mod operations;
