@@ -12,3 +12,4 @@ mod contract;
 mod golden;
 mod gradients;
 mod operations;
+mod training;
