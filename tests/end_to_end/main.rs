@@ -10,6 +10,7 @@
 
 mod adapter;
 mod authoring;
+mod bench;
 mod dataset_sources;
 mod demo;
 mod eval;
@@ -18,8 +19,10 @@ mod eval_options;
 #[cfg(target_os = "linux")]
 mod fault_table;
 mod faults;
+mod finetune;
 mod hub_server;
 mod integrity;
+mod methods;
 mod mistakes;
 mod model_args;
 mod model_show;
@@ -29,5 +32,7 @@ mod shared_cache;
 mod sources;
 mod tasks;
 mod unlearn;
+mod unlearn_loop;
 mod unlearn_options;
+mod unlearn_resume;
 mod world;

@@ -167,3 +167,17 @@ fn the_plan_has_every_rate_and_seed_of_every_method_between_the_anchors() {
     assert_eq!(subjects[7].file_name(), "rmu-deep-seed1");
     assert_eq!(subjects[9].kind, SubjectKind::Noise);
 }
+
+#[test]
+fn the_schema_has_every_key_and_says_what_it_means() {
+    let schema = ExperimentSpec::schema();
+    let properties = schema.get("properties").unwrap().as_object().unwrap();
+    for key in [
+        "model", "oracle", "forget", "methods", "unlearn", "relearn", "extends",
+    ] {
+        assert!(properties.contains_key(key), "{key}");
+    }
+    let description = properties["rounding"]["description"].as_str().unwrap();
+    assert!(description.contains("rounded"), "{description}");
+    assert_eq!(schema.get("additionalProperties").unwrap(), false);
+}

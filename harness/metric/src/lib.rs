@@ -9,6 +9,7 @@ mod choice_probability;
 mod classification;
 mod error;
 mod exact_match;
+mod fluency;
 mod group;
 mod membership;
 mod memorisation;
@@ -32,8 +33,11 @@ pub use choice_probability::{brier_score, softmax, true_share};
 pub use classification::{F1Average, averaged_f1, binary_f1, matthews_correlation};
 pub use error::MetricError;
 pub use exact_match::ExactMatch;
+pub use fluency::{distinct_share, is_refusal, repetition_rate};
 pub use group::{mean_by_size, pooled_stderr, unweighted_mean_stderr};
-pub use membership::{min_k, privacy_leakage, relative_difference, standardised_logprob};
+pub use membership::{
+    loss_per_compressed_byte, min_k, privacy_leakage, relative_difference, standardised_logprob,
+};
 pub use memorisation::{
     answer_probability, answer_share, exact_memorisation, extraction_strength,
     extraction_strength_open_unlearning, truth_ratio, truth_ratio_advantage, truth_ratio_closeness,

@@ -99,22 +99,41 @@ impl PackedBatch {
         self.last_path.iter().zip(sequence).take_while(same).count()
     }
 
-    /// Adds `count` rows of `token` after the sequence added last, as transformers pads on the right: they are positioned after it
-    /// and see it, but neither themselves nor each other. For comparisons with losses that average over padding.
-    pub fn push_padding(&mut self, token: u32, count: usize) -> Range<usize> {
-        let (start, depth) = (self.first_row + self.len(), self.last_path.len());
-        if count > 0 {
-            self.blocks.push(Block {
-                rows: start..start + count,
-                ancestors: contiguous_ranges(&self.last_path),
-                is_padding: true,
-            });
-        }
-        self.tokens.extend(std::iter::repeat_n(token, count));
-        self.positions
-            .extend((depth..depth + count).map(|position| position as u32));
+    /// Adds a sequence of which only the tokens that are `seen` may be attended to, as transformers does with an attention mask: a hidden
+    /// token sees those before it that are seen, but not itself. Positions count every token (in OPT, hidden ones stand before the first).
+    /// For comparisons with losses that average over padding; sliding windows count seen tokens only.
+    pub fn push_masked(&mut self, sequence: &[u32], seen: &[bool]) -> Range<usize> {
+        let start = self.first_row + self.len();
         self.last_path.clear();
-        start..start + count
+        let mut place = 0;
+        for run in seen.chunk_by(|one, next| one == next) {
+            let tokens = &sequence[place..place + run.len()];
+            if run[0] {
+                self.extend_path(self.last_path.len(), tokens);
+            } else {
+                self.push_hidden(tokens);
+            }
+            let first = self.positions.len() - tokens.len();
+            for (row, position) in self.positions[first..].iter_mut().zip(place..) {
+                *row = position as u32;
+            }
+            place += run.len();
+        }
+        // What the next sequence would share is not what this one looks like.
+        self.last_path.clear();
+        start..self.first_row + self.len()
+    }
+
+    /// Adds rows that see the sequence added last, but neither themselves nor each other.
+    fn push_hidden(&mut self, tokens: &[u32]) {
+        let start = self.first_row + self.len();
+        self.blocks.push(Block {
+            rows: start..start + tokens.len(),
+            ancestors: contiguous_ranges(&self.last_path),
+            is_padding: true,
+        });
+        self.tokens.extend_from_slice(tokens);
+        self.positions.extend(tokens.iter().map(|_| 0));
     }
 
     fn extend_path(&mut self, shared: usize, tokens: &[u32]) {
@@ -132,6 +151,18 @@ impl PackedBatch {
                 .extend((depth..depth + tokens.len()).map(|p| p as u32));
             self.last_path.extend(rows);
         }
+    }
+
+    /// Whether each row is one that no row sees ([`Self::push_masked`]), where there are such.
+    pub fn hidden_rows(&self) -> Option<Vec<bool>> {
+        let blocks = || self.blocks.iter().filter(|block| block.is_padding);
+        blocks().next()?;
+        let mut padding = vec![false; self.len()];
+        for block in blocks() {
+            let rows = block.rows.start - self.first_row..block.rows.end - self.first_row;
+            padding[rows].fill(true);
+        }
+        Some(padding)
     }
 
     /// The number of its first row.
@@ -261,5 +292,19 @@ mod tests {
         assert_eq!(batch.push(&[1, 2, 3]), 0..3);
         assert_eq!(batch.push(&[1, 2, 4]), 3..6);
         assert_eq!(visible(&batch, 5), [1, 2, 4]);
+    }
+
+    #[test]
+    fn hidden_tokens_are_seen_by_none_and_keep_their_place() {
+        let mut batch = PackedBatch::new();
+        batch.push(&[9]);
+        let seen = [true, true, false, true, false, false];
+        assert_eq!(batch.push_masked(&[1, 2, 3, 4, 5, 6], &seen), 1..7);
+        assert_eq!(batch.positions(), [0, 0, 1, 2, 3, 4, 5]);
+        assert_eq!(visible(&batch, 4), [1, 2, 4]);
+        let hidden = [false, false, false, true, false, true, true];
+        assert_eq!(batch.hidden_rows().unwrap(), hidden);
+        let block = batch.blocks().iter().rfind(|block| block.is_padding);
+        assert_eq!(block.unwrap().ancestors, [1..3, 4..5]);
     }
 }

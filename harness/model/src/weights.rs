@@ -137,6 +137,16 @@ impl Weights {
         Ok((self, variables))
     }
 
+    /// The same tensors without gradients and without adapters. They share memory: variables go on changing.
+    #[must_use]
+    pub fn constants(&self) -> Self {
+        let mut constants = self.without_adapters();
+        for tensor in constants.tensors.values_mut() {
+            *tensor = tensor.detach();
+        }
+        constants
+    }
+
     /// The same tensors with an adapter at work beside them, in place of any other.
     ///
     /// # Errors

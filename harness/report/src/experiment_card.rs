@@ -144,6 +144,16 @@ pub(crate) const COLUMNS: &[Column] = &[
         cell: |row| score(row, "forget", "probability"),
     },
     Column {
+        name: "MIA",
+        meaning: "area under the ROC curve of Min-K%, an attack that tells the forget set from texts no model has seen: 0.5 cannot; best is the oracle's",
+        is_headline: false,
+        cell: |row| {
+            standing(row, |standing| {
+                Cell::figure(standing.membership.get("min_k").copied())
+            })
+        },
+    },
+    Column {
         name: "Useful U",
         meaning: "mean over utility tasks of the share of the original's score that is left, chance taken off",
         is_headline: true,

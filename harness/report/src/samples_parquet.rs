@@ -109,17 +109,21 @@ fn prompt(request: &Request) -> String {
 
 fn continuation(request: &Request) -> Option<String> {
     match request {
-        Request::Loglikelihood { continuation, .. } => Some(continuation.clone()),
+        Request::Loglikelihood { continuation, .. }
+        | Request::Answer {
+            answer: continuation,
+            ..
+        } => Some(continuation.clone()),
         _ => None,
     }
 }
 
 /// The settings of generation, which all requests of a document share.
 fn generation(sample: &Sample) -> Option<String> {
-    match sample.requests.first()? {
+    sample.requests.iter().find_map(|request| match request {
         Request::GenerateUntil { generation, .. } => Some(json!(generation.given).to_string()),
         _ => None,
-    }
+    })
 }
 
 fn responses<T>(samples: &[Sample], of: fn(&Response) -> Option<T>) -> Vec<Vec<T>> {
@@ -132,6 +136,7 @@ fn logprob(response: &Response) -> Option<f64> {
         Response::Loglikelihood { logprob, .. } | Response::LoglikelihoodRolling { logprob } => {
             Some(*logprob)
         }
+        Response::Answer(tokens) => Some(tokens.logprobs(true).iter().sum()),
         _ => None,
     }
 }
@@ -139,6 +144,7 @@ fn logprob(response: &Response) -> Option<f64> {
 fn is_greedy(response: &Response) -> Option<bool> {
     match response {
         Response::Loglikelihood { is_greedy, .. } => Some(*is_greedy),
+        Response::Answer(tokens) => Some(tokens.is_argmax.iter().all(|&is_argmax| is_argmax)),
         _ => None,
     }
 }

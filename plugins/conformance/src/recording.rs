@@ -11,7 +11,7 @@ use harness_model::train::AnswerBatch;
 use harness_model::{Decoder, DecoderSpec, Weights, read_spec};
 use serde_json::Value;
 
-use crate::Recordings;
+use crate::{Recordings, text};
 
 /// One folder.
 pub(crate) struct Recording {
@@ -21,16 +21,13 @@ pub(crate) struct Recording {
     reference: Decoder,
     start: Weights,
     batches: HashMap<String, Tensor>,
+    tensors: HashMap<String, Tensor>,
 }
 
 /// A model that starts where the recording did.
 pub(crate) struct Started {
     pub(crate) decoder: Decoder,
     pub(crate) variables: BTreeMap<String, Var>,
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 /// Weights of a file that lies beside no config.json.
@@ -63,20 +60,32 @@ impl Recording {
         let index = folder.join("index.json");
         let index =
             std::fs::read(&index).map_err(|error| format!("{}: {error}", index.display()))?;
-        let batches = folder.join("batches.safetensors");
+        let tensors = |file: &str| {
+            candle_core::safetensors::load(folder.join(file), &Device::Cpu).map_err(text)
+        };
         Ok(Self {
             name,
             numbers: serde_json::from_slice(&index).map_err(text)?,
             reference: Decoder::new(spec.clone(), &reference).map_err(text)?,
             start: weights(&folder.join("start_model.safetensors"), &config, &spec)?,
-            batches: candle_core::safetensors::load(batches, &Device::Cpu).map_err(text)?,
+            batches: tensors("batches.safetensors")?,
+            tensors: tensors("tensors.safetensors")?,
             spec,
         })
     }
 
-    /// Whether the family's padding is computed as transformers does: where positions are learned, padding gets one of its own.
-    pub(crate) fn has_plain_padding(&self) -> bool {
-        self.spec.embedding.positions.is_none()
+    /// The gradients or weights that were recorded whole, by weight: tensors called `prefix` and the weight's name.
+    pub(crate) fn whole<'a>(&'a self, prefix: &str) -> Vec<(&'a str, &'a Tensor)> {
+        let names = self.numbers["full_grad_params"].as_array();
+        let names = names.into_iter().flatten().filter_map(Value::as_str);
+        names
+            .filter_map(|name| Some((name, self.tensors.get(&format!("{prefix}.{name}"))?)))
+            .collect()
+    }
+
+    /// Whether the tokenizer's padding is token 1, which LLMU's code takes for granted.
+    pub(crate) fn pads_with_one(&self) -> bool {
+        self.numbers["pad_token_id"] == 1
     }
 
     pub(crate) fn start(&self) -> Result<Started, String> {
@@ -95,7 +104,7 @@ impl Recording {
         tensor.to_vec2().map_err(text)
     }
 
-    /// A role's batch, padded as it was recorded.
+    /// A role's batch, padded and masked as it was recorded.
     fn batch(&self, name: &str) -> Result<AnswerBatch, String> {
         let part = |part: &str| self.rows(&format!("{name}.{part}"));
         let (ids, masks, labels) = (part("input_ids")?, part("attention_mask")?, part("labels")?);
@@ -106,29 +115,28 @@ impl Recording {
             .map_err(text)?;
         let mut batch = AnswerBatch::default();
         for (row, ((ids, mask), labels)) in ids.iter().zip(&masks).zip(&labels).enumerate() {
-            let real = mask.iter().filter(|&&seen| seen == 1).count();
             let tokens: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
+            let seen: Vec<bool> = mask.iter().map(|&seen| seen == 1).collect();
             // A label counts from the position after the start on.
             let start = starts.as_ref().map_or(-1, |starts| starts[row]);
             let is_label = |place: usize, label: i64| label >= 0 && place as i64 > start;
-            let labels: Vec<Option<u32>> = labels[..real]
+            let labels: Vec<Option<u32>> = labels
                 .iter()
                 .enumerate()
                 .map(|(place, &label)| is_label(place, label).then_some(label as u32))
                 .collect();
-            let padding = tokens.get(real).map(|&token| (token, tokens.len() - real));
-            batch.push(&tokens[..real], &labels, padding);
+            batch.push_masked(&tokens, &labels, &seen);
         }
         Ok(batch)
     }
 
-    /// The method's loss on the batches that `roles` names, random numbers being `random` where that was recorded.
+    /// The method's loss on the batches that `roles` names, random numbers being the recorded tensor `random` if there is one.
     pub(crate) fn loss(
         &self,
         started: &Started,
         instance: &MethodInstance,
         roles: &[(Role, String)],
-        random: Option<&str>,
+        random: &str,
     ) -> Result<StepLoss, String> {
         let named = |(role, name): &(Role, String)| Ok((*role, self.batch(name)?));
         let batches = roles.iter().map(named).collect::<Result<_, String>>()?;
@@ -139,7 +147,7 @@ impl Recording {
             remembered: None,
             progress: [0.0; 3],
             seed: 0,
-            random: random.and_then(|name| self.batches.get(name)).cloned(),
+            random: self.batches.get(random).cloned(),
             passes: RefCell::default(),
         };
         instance.loss(&step).map_err(text)

@@ -16,7 +16,7 @@ pub trait StepSource {
     fn reference_token_logprobs(&self, role: Role) -> Result<Tensor>;
 
     /// Number of answer tokens of each sequence, all at least 1.
-    fn answer_lengths(&self, role: Role) -> &[usize];
+    fn answer_lengths(&self, role: Role) -> Vec<usize>;
 
     /// How many of these positions each sequence has; never asked for `Answer`, and otherwise only by methods that declared
     /// [`Need::EveryPosition`](crate::Need::EveryPosition).
@@ -55,6 +55,20 @@ pub trait StepSource {
         )
     }
 
+    /// Length of a layer's output at each position: `[positions]`, differentiable under the policy.
+    fn hidden_length(
+        &self,
+        _model: Model,
+        role: Role,
+        _positions: Positions,
+        layer: usize,
+    ) -> Result<Tensor> {
+        bail!(
+            "the outputs of layer {layer} for the {} batch are not kept here",
+            role.name()
+        )
+    }
+
     /// How far the run is.
     fn progress(&self, quantity: Progress) -> f64;
 
@@ -64,6 +78,12 @@ pub trait StepSource {
     /// What random numbers are instead of drawn, where a run is compared with a recording.
     fn recorded_random(&self) -> Option<&Tensor> {
         None
+    }
+
+    /// What stands for values whose gradient a method cut, or that it read: themselves, unless a check of gradients by differences holds them
+    /// where they were.
+    fn held(&self, values: Tensor) -> Result<Tensor> {
+        Ok(values)
     }
 
     /// Where the step's tensors live.

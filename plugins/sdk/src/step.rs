@@ -159,6 +159,13 @@ impl Step {
         self.own(self.engine.squared_distance(role, positions, layer, target))
     }
 
+    /// Length of the original's output of layer `layer`, counted from 0: constants of shape `[positions]`. Declare
+    /// [`Needs::REFERENCE`](crate::Needs::REFERENCE).
+    pub fn reference_hidden_length(&self, role: Role, positions: Positions, layer: u32) -> Tensor {
+        let engine = &self.engine;
+        self.own(engine.hidden_length(Model::Reference, role, positions, layer))
+    }
+
     /// Random constants of shape `[count]`, uniform in [0, 1). A stream gives the same numbers in every step of a run.
     pub fn uniform(&self, stream: u64, count: usize) -> Tensor {
         self.own(self.engine.random(stream, Distribution::Uniform, &[count]))

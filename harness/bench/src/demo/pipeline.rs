@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use candle_core::Device;
 use harness_data::DataSource;
 use harness_engine::Encoder;
-use harness_model::train::{Schedule, ScheduleKind};
+use harness_model::train::ScheduleKind;
 use harness_model::{DecoderSpec, Staging, Tokenizer, Weights, write_model_files};
 use harness_task::{RequestOptions, TaskLibrary};
 
@@ -18,7 +18,7 @@ use crate::answers::{AnswerSet, TextPair};
 use crate::error::{Result, io};
 use crate::event::{Event, Observer};
 use crate::experiment::{Cost, Experiment, ExperimentRecord, FoundMethod, Materials};
-use crate::finetune::FineTuner;
+use crate::finetune::{FineTuning, finetune};
 use crate::run_directory::{RunDirectory, sha256_hex};
 use crate::unlearn::WorkerCommand;
 
@@ -65,6 +65,7 @@ pub fn run(
     let materials = Materials {
         forget: world.forget.clone(),
         paraphrased: world.forget_paraphrased.clone(),
+        holdout: world.holdout.clone(),
         retain: world.retain.clone(),
         utility: world.utility,
         utility_options: RequestOptions::default(),
@@ -146,25 +147,17 @@ impl<'a> Demo<'a> {
         observer: &mut Observer,
     ) -> Result<(Weights, Cost)> {
         let untrained = Weights::random(&self.spec, seed, &Device::Cpu)?;
-        let schedule = Schedule {
-            peak: self.recipe.pretraining_rate,
+        let options = FineTuning {
+            steps,
+            batch_size: self.recipe.pretraining_batch,
+            learning_rate: self.recipe.pretraining_rate,
             warmup_steps: steps / 20,
-            total_steps: steps,
-            kind: ScheduleKind::Linear,
+            schedule: ScheduleKind::Linear,
+            seed,
+            ..FineTuning::default()
         };
-        let batch_size = self.recipe.pretraining_batch;
-        let mut tuner = FineTuner::new(&self.spec, &untrained, set, batch_size, schedule, seed)?;
-        let mut tokens = 0;
-        for done in 1..=steps {
-            let step = tuner.step()?;
-            tokens += step.tokens;
-            observer(Event::StageAdvanced {
-                done,
-                work_done: None,
-                remark: format!("loss {:.3}", step.loss),
-            });
-        }
-        let cost = Cost::of_training(&self.spec, &self.world.forget, steps, tokens, 0);
-        Ok((tuner.weights().clone(), cost))
+        let (weights, summary) = finetune(&self.spec, &untrained, set, &options, observer)?;
+        let cost = Cost::of_training(&self.spec, &self.world.forget, steps, summary.tokens, 0);
+        Ok((weights, cost))
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::json;
 
-use super::world::{FORGET, FORGET_PARAPHRASED, RETAIN, UTILITY};
+use super::world::{FORGET, FORGET_PARAPHRASED, HOLDOUT, RETAIN, UTILITY};
 use crate::experiment::{ExperimentSpec, MethodSpec, NOISE_METHOD, RelearnSpec, UnlearnSpec};
 
 /// Raised whenever finished stages of older versions must not be taken over.
@@ -50,6 +50,7 @@ impl Recipe {
             oracle: Some(oracle),
             oracle_twin: Some(twin),
             paraphrased: Some(FORGET_PARAPHRASED.into()),
+            holdout: Some(HOLDOUT.into()),
             retain: Some(RETAIN.into()),
             utility: UTILITY.map(str::to_owned).into(),
             seeds: vec![self.seed],

@@ -15,7 +15,9 @@ pub(super) const RETAIN: &str = "demo_retain";
 /// What the original and the oracle are trained on besides the forget set.
 const KEPT: [&str; 3] = [RETAIN, "demo_retain_paraphrased", "demo_general"];
 /// What the tokenizer sees although no model does, so that all people's names are equally easy to spell.
-const UNSEEN: [&str; 2] = [FORGET_PARAPHRASED, "demo_holdout"];
+const UNSEEN: [&str; 2] = [FORGET_PARAPHRASED, HOLDOUT];
+/// People that no model has heard of.
+pub(super) const HOLDOUT: &str = "demo_holdout";
 /// What must stay useful.
 pub(super) const UTILITY: [&str; 2] = ["demo_retain_choice", "demo_general"];
 
@@ -23,6 +25,7 @@ pub(super) const UTILITY: [&str; 2] = ["demo_retain_choice", "demo_general"];
 pub(super) struct World {
     pub(super) forget: Vec<TextPair>,
     pub(super) forget_paraphrased: Vec<TextPair>,
+    pub(super) holdout: Vec<TextPair>,
     pub(super) retain: Vec<TextPair>,
     /// Everything to train on but the forget set.
     pub(super) kept: Vec<TextPair>,
@@ -54,6 +57,7 @@ impl World {
         Ok(Self {
             forget: pairs(FORGET)?,
             forget_paraphrased: pairs(FORGET_PARAPHRASED)?,
+            holdout: pairs(HOLDOUT)?,
             retain: pairs(RETAIN)?,
             kept: all(&KEPT)?,
             unseen: all(&UNSEEN)?,

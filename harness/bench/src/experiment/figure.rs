@@ -4,10 +4,11 @@
 use harness_metric::{
     Bootstrap, MetricError, Resample, Units, chance_corrected_utility, normalised_forgetting,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A number with its confidence interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
     /// The number.
     pub value: f64,

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use harness_engine::{Scorer, TokenScore};
-use harness_metric::{answer_probability, exact_memorisation, extraction_strength};
+use harness_engine::Scorer;
 
 use super::record::DocumentScores;
 use super::standing::HEADLINE;
-use crate::answers::{AnswerSet, TextPair, without_eos};
+use crate::answers::{AnswerRecord, AnswerSet, TextPair};
 use crate::error::Result;
 
 /// Scores the answers of a set with a model.
@@ -20,29 +19,26 @@ pub(super) fn knowledge(
     scorer: &mut Scorer,
 ) -> Result<DocumentScores> {
     let set = AnswerSet::new(task, pairs, scorer.encoder())?;
-    let eos = scorer.encoder().tokenizer().eos();
-    let scores = scorer.score_pairs(&set.pairs, &mut |_| {})?;
-    let mut metrics: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for (pair, scores) in set.pairs.iter().zip(&scores) {
-        let logprobs: Vec<f64> = scores.iter().map(logprob).collect();
-        let matches = without_eos(pair, scores, eos);
-        let loss = -logprobs.iter().sum::<f64>() / logprobs.len() as f64;
-        let values = [
-            ("probability", answer_probability(&logprobs)?),
-            (HEADLINE, extraction_strength(&matches)?),
-            ("exact_memorization", exact_memorisation(&matches)?),
-            ("loss", loss),
-        ];
-        for (name, value) in values {
-            metrics.entry(name.to_owned()).or_default().push(value);
-        }
-    }
+    let records = set.records(scorer, true, &mut |_| {})?;
+    let of = |value: fn(&AnswerRecord) -> f64| records.iter().map(value).collect::<Vec<f64>>();
+    let mut metrics = BTreeMap::from([
+        ("probability".to_owned(), of(|record| record.probability)),
+        (HEADLINE.to_owned(), of(|record| record.extraction_strength)),
+        (
+            "exact_memorization".to_owned(),
+            of(|record| record.exact_memorization),
+        ),
+        ("loss".to_owned(), of(|record| record.loss)),
+        ("min_k".to_owned(), of(|record| record.min_k)),
+        ("zlib".to_owned(), of(|record| record.zlib)),
+    ]);
+    let standardised: Option<Vec<f64>> = records
+        .iter()
+        .map(|record| record.min_k_plus_plus)
+        .collect();
+    metrics.extend(standardised.map(|values| ("min_k_plus_plus".to_owned(), values)));
     Ok(DocumentScores {
         task: task.to_owned(),
         metrics,
     })
-}
-
-fn logprob(score: &TokenScore) -> f64 {
-    f64::from(score.logprob)
 }

@@ -76,7 +76,12 @@ impl Experiment<'_> {
                 asked.push((name, requests(&documents)));
             }
         }
-        let pairs = (&materials.forget, &materials.paraphrased, &materials.retain);
+        let pairs = (
+            &materials.forget,
+            &materials.paraphrased,
+            &materials.holdout,
+            &materials.retain,
+        );
         let all = (pairs, asked, &self.spec.rounding, self.spec.questions);
         let text = serde_json::to_vec(&all)
             .map_err(|error| crate::BenchError::Request(error.to_string()))?;
@@ -110,6 +115,7 @@ impl Experiment<'_> {
                     .transpose()
             };
         let paraphrased = some(&spec.paraphrased, &materials.paraphrased)?;
+        let holdout = some(&spec.holdout, &materials.holdout)?;
         let retain = some(&spec.retain, &materials.retain)?;
         let forget = knowledge(&spec.forget, &materials.forget, &mut scorer)?;
         advance(&spec.forget);
@@ -126,6 +132,7 @@ impl Experiment<'_> {
         Ok(Scores {
             forget,
             paraphrased,
+            holdout,
             retain,
             utility: utilities,
             rounded: BTreeMap::new(),

@@ -6,6 +6,7 @@ mod figure;
 mod knowledge;
 mod making;
 mod measuring;
+mod membership;
 mod numbers;
 mod plan;
 mod record;

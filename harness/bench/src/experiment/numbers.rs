@@ -1,12 +1,22 @@
 //! Numbers as people write them: `1e-5` is text to YAML 1.1, and a number to everyone else.
 
+use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error};
 
-#[derive(serde::Deserialize)]
+/// A number, or a number as text.
+#[derive(serde::Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum Written {
+pub(super) enum Written {
     Number(f64),
     Text(String),
+}
+
+/// A list of numbers, or one number.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum OneOrMany {
+    Many(Vec<Written>),
+    One(Written),
 }
 
 impl Written {
@@ -27,12 +37,6 @@ pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, 
 
 /// A list of numbers, or one number.
 pub(super) fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMany {
-        Many(Vec<Written>),
-        One(Written),
-    }
     match OneOrMany::deserialize(deserializer)? {
         OneOrMany::One(one) => Ok(vec![one.read()?]),
         OneOrMany::Many(many) => many.into_iter().map(Written::read).collect(),

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 
 use harness_metric::SurvivalTime;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a model is in the experiment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectKind {
     /// The model before unlearning.
@@ -23,7 +26,7 @@ pub enum SubjectKind {
 }
 
 /// One model of the experiment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Subject {
     /// Row of the scorecard: models that differ in their seed alone share it.
     pub row: String,
@@ -41,7 +44,7 @@ pub struct Subject {
 }
 
 /// A measurement or the reason for its absence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// What was measured.
@@ -51,7 +54,7 @@ pub enum Outcome {
 }
 
 /// Scores of a set of documents, in the set's order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DocumentScores {
     /// The set's task.
     pub task: String,
@@ -60,7 +63,7 @@ pub struct DocumentScores {
 }
 
 /// Scores of a utility task.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UtilityScores {
     /// The task.
     pub task: String,
@@ -73,13 +76,16 @@ pub struct UtilityScores {
 }
 
 /// Everything measured on one model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scores {
     /// The forget set as it was unlearned.
     pub forget: DocumentScores,
     /// The same facts asked in other words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paraphrased: Option<DocumentScores>,
+    /// Texts like the forget set's that no model has seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<DocumentScores>,
     /// The retain set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain: Option<DocumentScores>,
@@ -97,7 +103,7 @@ pub struct Scores {
 }
 
 /// How fast an attacker brings the knowledge back: the best of all attackers tried.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recovery {
     /// Samples trained on until half of what lies between oracle and original is back.
     pub half: Reached,
@@ -112,7 +118,7 @@ pub struct Recovery {
 }
 
 /// Samples until something was reached, or without its being reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reached {
     /// Documents trained on, repetitions counted.
     pub samples: usize,
@@ -130,7 +136,7 @@ impl From<Reached> for SurvivalTime {
 }
 
 /// What it took to make a model, on any machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cost {
     /// Optimiser steps.
     pub steps: usize,
@@ -141,7 +147,7 @@ pub struct Cost {
 }
 
 /// What it took on one machine, and differs from run to run: no part of the scorecard.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MachineCost {
     /// Wall time of the steps.
     pub seconds: f64,
@@ -150,7 +156,7 @@ pub struct MachineCost {
 }
 
 /// How one model was made: the loss of every step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Training {
     /// Row of the scorecard.
     pub row: String,
@@ -161,7 +167,7 @@ pub struct Training {
 }
 
 /// A question of the forget set and what each model says to it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AnsweredQuestion {
     /// The prompt's end, as a reader wants to see it.
     pub question: String,
@@ -172,7 +178,7 @@ pub struct AnsweredQuestion {
 }
 
 /// A whole experiment, as it lies on disk.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExperimentRecord {
     /// Its name.
     pub name: String,

@@ -29,6 +29,8 @@ pub struct Materials {
     pub forget: Vec<TextPair>,
     /// The same facts in other words.
     pub paraphrased: Vec<TextPair>,
+    /// Texts like the forget set's that no model has seen.
+    pub holdout: Vec<TextPair>,
     /// The retain set.
     pub retain: Vec<TextPair>,
     /// The utility tasks by the name that the experiment gives them; groups have several.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use harness_metric::{Bootstrap, holm};
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::figure::{Figure, Proportion, forgetting_difference};
@@ -18,7 +19,7 @@ pub const UTILITY_BOUND: f64 = 0.95;
 const SIGNIFICANCE: f64 = 0.05;
 
 /// A row of the scorecard: the models that differ in their seed alone.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
     /// Its name.
     pub name: String,
@@ -39,7 +40,7 @@ pub struct Row {
 }
 
 /// Two neighbours of the ranking.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
     /// The one that forgot more.
     pub more: String,
@@ -54,7 +55,7 @@ pub struct Comparison {
 }
 
 /// The whole table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scorecard {
     /// The forget set's task.
     pub forget: String,
@@ -73,6 +74,11 @@ pub struct Scorecard {
 }
 
 impl Scorecard {
+    /// JSON Schema of `scorecard.json`.
+    pub fn schema() -> Schema {
+        schemars::schema_for!(Self)
+    }
+
     /// Puts the models of an experiment into proportion to its original and its oracle.
     ///
     /// # Errors

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 use harness_task::TaskError;
 use harness_task::yaml::{Mapping, Node, NodeValue, parse};
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::numbers::{number, numbers};
-use crate::error::{BenchError, Result, io};
+use super::numbers::{OneOrMany, Written, number, numbers};
+use crate::error::{BenchError, Result};
 
 /// What an experiment asks for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExperimentSpec {
     /// Name for people; the file's name if absent.
@@ -32,6 +33,9 @@ pub struct ExperimentSpec {
     /// Task that asks for the same facts in other words.
     #[serde(default)]
     pub paraphrased: Option<String>,
+    /// Task like the forget set that no model has seen: what membership attacks tell it from.
+    #[serde(default)]
+    pub holdout: Option<String>,
     /// Task whose answers are to be kept.
     #[serde(default)]
     pub retain: Option<String>,
@@ -64,7 +68,7 @@ pub struct ExperimentSpec {
 }
 
 /// Documents to use: a count, or below 1 a share.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Of the forget set.
@@ -76,8 +80,9 @@ pub struct Limits {
 }
 
 /// A method with what is particular to it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "MethodEntry")]
+#[schemars(with = "MethodEntry")]
 pub struct MethodSpec {
     /// Its id.
     pub method: String,
@@ -92,14 +97,14 @@ pub struct MethodSpec {
 }
 
 /// A method as the YAML has it: its id alone, or a map.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum MethodEntry {
     Id(String),
     Full(FullMethod),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FullMethod {
     method: String,
@@ -108,6 +113,7 @@ struct FullMethod {
     #[serde(default)]
     set: BTreeMap<String, Value>,
     #[serde(default, deserialize_with = "numbers")]
+    #[schemars(with = "OneOrMany")]
     learning_rates: Vec<f64>,
     #[serde(default)]
     steps: Option<usize>,
@@ -151,7 +157,7 @@ impl MethodSpec {
 }
 
 /// How methods are trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UnlearnSpec {
     /// Optimiser steps.
@@ -160,14 +166,17 @@ pub struct UnlearnSpec {
     pub batch_size: usize,
     /// Peak learning rates; each is a row of its own.
     #[serde(deserialize_with = "numbers")]
+    #[schemars(with = "OneOrMany")]
     pub learning_rates: Vec<f64>,
     /// Steps over which the rate rises.
     pub warmup_steps: usize,
     /// Decoupled weight decay of matrices.
     #[serde(deserialize_with = "number")]
+    #[schemars(with = "Written")]
     pub weight_decay: f64,
     /// Joint L2 norm that gradients are clipped to; 0 clips nothing.
     #[serde(deserialize_with = "number")]
+    #[schemars(with = "Written")]
     pub max_grad_norm: f64,
 }
 
@@ -185,11 +194,12 @@ impl Default for UnlearnSpec {
 }
 
 /// The attacker: a grid of learning rates and seeds, of which the best counts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RelearnSpec {
     /// Learning rates.
     #[serde(deserialize_with = "numbers")]
+    #[schemars(with = "OneOrMany")]
     pub learning_rates: Vec<f64>,
     /// Seeds of the attack.
     pub seeds: Vec<u64>,
@@ -234,6 +244,7 @@ const KEYS: &[&str] = &[
     "oracle_twin",
     "forget",
     "paraphrased",
+    "holdout",
     "retain",
     "utility",
     "limits",
@@ -269,6 +280,21 @@ const PARTS: &[(&str, &[&str])] = &[
 const DEEPEST: usize = 16;
 
 impl ExperimentSpec {
+    /// JSON Schema of the file, for editors; `extends` and the default values included.
+    pub fn schema() -> Schema {
+        let mut schema = schemars::schema_for!(Self);
+        let extends = schemars::json_schema!({
+            "type": "string",
+            "description": "Another experiment, whose keys count where this one is silent.",
+        });
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.insert("extends".to_owned(), extends.to_value());
+        }
+        // An extended file may have them.
+        schema.remove("required");
+        schema
+    }
+
     /// Reads a file and the files that it extends.
     ///
     /// # Errors
@@ -288,7 +314,7 @@ impl ExperimentSpec {
             spec.oracle.as_mut(),
             spec.oracle_twin.as_mut(),
         ] {
-            if let Some(path) = path.filter(|path| folder.join(&path).exists()) {
+            if let Some(path) = path.filter(|path| folder.join(&**path).exists()) {
                 *path = folder.join(&path);
             }
         }
@@ -312,6 +338,7 @@ impl ExperimentSpec {
             oracle_twin: None,
             forget,
             paraphrased: None,
+            holdout: None,
             retain: None,
             utility: Vec::new(),
             limits: Limits::default(),
@@ -367,7 +394,10 @@ fn read_keys(file: &Path, depth: usize) -> Result<Mapping> {
         );
         return Err(BenchError::Request(message));
     }
-    let text = std::fs::read_to_string(file).map_err(io(file))?;
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let hint = harness_spelling::path_hint(file);
+        BenchError::Request(format!("{}: {error}{hint}", file.display()))
+    })?;
     let node = parse(&text, file)?;
     let NodeValue::Mapping(mut keys) = node.value else {
         let message = format!(

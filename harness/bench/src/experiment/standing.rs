@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use harness_metric::{Bootstrap, Survival, SurvivalTime, mean};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::figure::{Figure, Proportion, Runs, Scale, mean_figure};
+use super::membership::membership;
 use super::record::{DocumentScores, Reached, Recovery, Scores, UtilityScores};
 use crate::error::Result;
 
@@ -16,7 +18,7 @@ pub const HEADLINE: &str = "extraction_strength";
 pub const OVER_FORGOTTEN: f64 = 1.1;
 
 /// A row in proportion to the anchors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Standing {
     /// The scores themselves, by set (`forget`, `paraphrased`, `retain`) and metric.
     pub scores: BTreeMap<String, BTreeMap<String, Figure>>,
@@ -26,6 +28,8 @@ pub struct Standing {
     pub forgetting_paraphrased: Option<Figure>,
     /// Whether F of [`HEADLINE`] exceeds [`OVER_FORGOTTEN`].
     pub is_over_forgotten: bool,
+    /// Area under the ROC curve of membership attacks, by the metric they use: 0.5 cannot tell the forget set from unseen texts.
+    pub membership: BTreeMap<String, Figure>,
     /// Share of the original's score that is left on each utility task, chance taken off.
     pub utilities: BTreeMap<String, Figure>,
     /// Mean of these.
@@ -39,7 +43,7 @@ pub struct Standing {
 }
 
 /// Medians over seeds of the samples that an attacker needs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RelearnTimes {
     /// Half of the way back.
     pub half: RelearnTime,
@@ -52,7 +56,7 @@ pub struct RelearnTimes {
 }
 
 /// A time to relearn.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RelearnTime {
     /// Samples.
     pub samples: f64,
@@ -145,6 +149,7 @@ impl<'a> Anchors<'a> {
             forgetting_paraphrased: paraphrased.and_then(|p| figure(p).ok()),
             is_over_forgotten: forgetting.get(HEADLINE).is_some_and(is_over),
             worst_utility: worst.map(|(task, figure)| (task.clone(), figure.value)),
+            membership: membership(runs, bootstrap)?,
             utilities,
             utility,
             relearning: self.relearning(runs)?,

@@ -55,7 +55,7 @@ pub(super) fn utility(
 
 fn headline(sample: &Sample) -> Option<(&str, f64)> {
     let named = |name: &&str| sample.metrics.iter().find(|metric| metric.name == **name);
-    let metric = METRICS.iter().find_map(|name| named(name));
+    let metric = METRICS.iter().find_map(named);
     let metric = metric.or(sample.metrics.first())?;
     let value = metric
         .number()
@@ -69,7 +69,7 @@ fn no_metric(task: &str) -> BenchError {
     ))
 }
 
-/// Score of one that picks at random: an equal share of the choices, or of the answers' labels in TruthfulQA's mc2; 0 for what
+/// Score of one that picks at random: an equal share of the choices, or of the answers' labels in `TruthfulQA`'s mc2; 0 for what
 /// is written freely.
 fn chance(sample: &Sample, metric: &str) -> f64 {
     let choices = sample

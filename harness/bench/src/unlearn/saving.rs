@@ -79,7 +79,7 @@ impl Saving {
             std::fs::remove_dir_all(&staged).map_err(io(&staged))?;
         }
         std::fs::create_dir_all(&staged).map_err(io(&staged))?;
-        unlearning.write(&staged)?;
+        unlearning.trainee().write(&staged)?;
         std::fs::rename(&staged, &path).map_err(io(&path))
     }
 }

@@ -2,19 +2,17 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Instant;
 
-use candle_core::Var;
 use harness_engine::Encoder;
 use harness_host::{MethodInstance, Need, Role, StepLoss};
-use harness_model::Model;
-use harness_model::train::{AdamW, AdamWOptions, GradientSet, Optimizer, Schedule, Sgd};
+use harness_model::train::{GradientSet, Optimizer, Schedule};
+use harness_model::{Model, PassFlops};
 
 use super::answer_memory::AnswerMemory;
 use super::job::{StepRecord, UnlearnJob};
 use super::model_step::ModelStep;
-use super::options::{OptimizerOptions, TrainingOptions};
+use super::optimizers;
 use super::role_data::RoleData;
 use super::run_state::{Progress, RunState};
 use super::trainee::Trainee;
@@ -30,6 +28,8 @@ pub(super) struct Unlearning {
     optimizer: Box<dyn Optimizer>,
     gradients: GradientSet,
     schedule: Schedule,
+    /// Of the model in training and of the original.
+    costs: [PassFlops; 2],
     accumulation: usize,
     seed: u64,
 }
@@ -44,6 +44,7 @@ impl Unlearning {
         let encoder = Encoder::new(model.tokenizer.clone(), model.spec.max_positions);
         let data = RoleData::new(job, &encoder, needs)?;
         let trainee = Trainee::new(model, &job.training, needs(Need::Reference))?;
+        let costs = trainee.costs();
         let schedule = Schedule {
             peak: job.training.learning_rate,
             warmup_steps: job.training.warmup_steps,
@@ -51,15 +52,16 @@ impl Unlearning {
             kind: job.training.schedule,
         };
         let gradients = GradientSet::new(trainee.variables());
-        let optimizer = optimizer(&job.training, trainee.variables().clone());
+        let optimizer = optimizers::of_run(&job.training, trainee.variables().clone());
         Ok(Self {
             instance,
             trainee,
-            memory: AnswerMemory::default(),
+            memory: AnswerMemory::new(costs[1].clone()),
             data,
             optimizer,
             gradients,
             schedule,
+            costs,
             accumulation: job.training.gradient_accumulation,
             seed: job.training.seed,
         })
@@ -85,6 +87,7 @@ impl Unlearning {
             retain_documents: batches.retain_documents,
             tokens: batches.tokens,
             reference_tokens: batches.reference_tokens,
+            flops: batches.flops,
             seconds: start.elapsed().as_secs_f64(),
         };
         Ok((record, batches.messages))
@@ -113,8 +116,10 @@ impl Unlearning {
             random: None,
             passes: RefCell::default(),
         };
-        let looked_up = self.memory.tokens();
+        let (looked_up, known_flops) = (self.memory.tokens(), self.memory.flops());
         let outcome = self.instance.loss(&source)?;
+        let run = source.take_forward_flops(&self.costs) + source.backward_flops(&self.costs[0]);
+        sum.flops += run + self.memory.flops() - known_flops;
         {
             let passes = source.passes.borrow();
             sum.tokens += passes.tokens;
@@ -153,9 +158,9 @@ impl Unlearning {
         Ok(())
     }
 
-    /// Writes the model as it is now into `directory`.
-    pub(super) fn write(&self, directory: &Path) -> Result<()> {
-        self.trainee.write(directory)
+    /// The model as it is now.
+    pub(super) fn trainee(&self) -> &Trainee {
+        &self.trainee
     }
 }
 
@@ -170,6 +175,7 @@ struct BatchSum {
     retain_documents: Vec<usize>,
     tokens: usize,
     reference_tokens: usize,
+    flops: f64,
 }
 
 impl BatchSum {
@@ -188,25 +194,5 @@ impl BatchSum {
         let mean =
             |(name, &(sum, count)): (&String, &(f64, usize))| (name.clone(), sum / count as f64);
         self.parts.iter().map(mean).collect()
-    }
-}
-
-fn optimizer(options: &TrainingOptions, variables: BTreeMap<String, Var>) -> Box<dyn Optimizer> {
-    match options.optimizer {
-        OptimizerOptions::AdamW {
-            beta1,
-            beta2,
-            weight_decay,
-        } => {
-            let options = AdamWOptions {
-                beta1,
-                beta2,
-                weight_decay,
-                max_gradient_norm: options.max_gradient_norm,
-                ..AdamWOptions::default()
-            };
-            Box::new(AdamW::new(variables, options))
-        }
-        OptimizerOptions::Sgd => Box::new(Sgd::new(variables, options.max_gradient_norm)),
     }
 }

@@ -2,11 +2,13 @@
 
 use std::io::{BufRead, Read, Write};
 
-use harness_host::{LoadedMethod, MethodDescription};
+use harness_host::{LoadedMethod, MethodDescription, MethodInstance, Tier};
 
 use super::job::{Job, StepRecord, UnlearnJob, WorkerEvent};
+use super::own_run::OwnRun;
 use super::saving::Saving;
 use super::stop_rule::StopWatch;
+use super::trainee::Trainee;
 use super::training::Unlearning;
 use super::{process, trainee};
 use crate::error::{BenchError, Result};
@@ -86,7 +88,30 @@ fn work(input: &str, output: &mut dyn Write) -> std::result::Result<(), Failure>
 }
 
 fn unlearn(job: &UnlearnJob, output: &mut dyn Write) -> std::result::Result<(), Failure> {
-    let (method, mut unlearning) = prepare(job).map_err(refused)?;
+    let prepared = prepare(job).map_err(refused)?;
+    match prepared.work {
+        Work::Steps(unlearning) => {
+            let unlearning = take_steps(*unlearning, prepared.method, job, output)?;
+            write_model(unlearning.trainee(), job, output)
+        }
+        Work::OwnLoop(run, instance) => {
+            let started = WorkerEvent::Started {
+                method: prepared.method,
+            };
+            write_event(output, &started)?;
+            let trainee = train(*run, &instance, job, output)?;
+            write_model(&trainee, job, output)
+        }
+    }
+}
+
+/// The loop of a method that is a loss.
+fn take_steps(
+    mut unlearning: Unlearning,
+    method: MethodDescription,
+    job: &UnlearnJob,
+    output: &mut dyn Write,
+) -> std::result::Result<Unlearning, Failure> {
     let mut saving = Saving::new(job);
     let mut steps = saving.resume(&mut unlearning).map_err(refused)?;
     let mut watch = job.training.stop_when.clone().map(StopWatch::new);
@@ -100,11 +125,8 @@ fn unlearn(job: &UnlearnJob, output: &mut dyn Write) -> std::result::Result<(), 
             .step(steps.len())
             .map_err(|error| failed(in_step(steps.len(), &error)))?;
         reached = look(&mut watch, &step)?;
-        for text in messages {
-            write_event(output, &WorkerEvent::Message { text })?;
-        }
         steps.push(step.clone());
-        write_event(output, &WorkerEvent::Step(step))?;
+        write_step(output, step, messages)?;
         if reached.is_none() && steps.len() < job.training.steps {
             saving.after_step(&steps, &unlearning).map_err(failed)?;
         }
@@ -112,8 +134,62 @@ fn unlearn(job: &UnlearnJob, output: &mut dyn Write) -> std::result::Result<(), 
     if let Some(reason) = reached {
         write_event(output, &WorkerEvent::Stopped { reason })?;
     }
+    Ok(unlearning)
+}
+
+/// Lets a method that owns its loop train. An interrupted run begins anew: where it was is known to the method alone.
+fn train(
+    run: OwnRun,
+    instance: &MethodInstance,
+    job: &UnlearnJob,
+    output: &mut dyn Write,
+) -> std::result::Result<Trainee, Failure> {
+    let mut watch = job.training.stop_when.clone().map(StopWatch::new);
+    let (mut finished, mut reached, mut ended) = (0, None, None);
+    let trained = run.train(job, instance, |step, messages| {
+        finished = step.step;
+        let looked = look(&mut watch, &step);
+        let told = looked.and_then(|reason| {
+            reached = reached.take().or(reason);
+            Ok(write_step(output, step, messages)?)
+        });
+        told.map_err(|failure| {
+            ended = Some(failure);
+            candle_core::Error::msg("the run has ended")
+        })?;
+        Ok(reached.is_none())
+    });
+    if let Some(failure) = ended {
+        return Err(failure);
+    }
+    let (trainee, messages) = trained.map_err(|error| failed(in_step(finished, &error)))?;
+    for text in messages {
+        write_event(output, &WorkerEvent::Message { text })?;
+    }
+    if let Some(reason) = reached {
+        write_event(output, &WorkerEvent::Stopped { reason })?;
+    }
+    Ok(trainee)
+}
+
+fn write_step(
+    output: &mut dyn Write,
+    step: StepRecord,
+    messages: Vec<String>,
+) -> std::io::Result<()> {
+    for text in messages {
+        write_event(output, &WorkerEvent::Message { text })?;
+    }
+    write_event(output, &WorkerEvent::Step(step))
+}
+
+fn write_model(
+    trainee: &Trainee,
+    job: &UnlearnJob,
+    output: &mut dyn Write,
+) -> std::result::Result<(), Failure> {
     write_event(output, &WorkerEvent::Writing)?;
-    unlearning.write(&job.output).map_err(failed)?;
+    trainee.write(&job.output).map_err(failed)?;
     let peak_memory_bytes = process::peak_bytes_of_this_process();
     write_event(output, &WorkerEvent::Finished { peak_memory_bytes })?;
     Ok(())
@@ -134,11 +210,36 @@ fn in_step(step: usize, error: &BenchError) -> String {
     format!("{error} (step {})", step + 1)
 }
 
-fn prepare(job: &UnlearnJob) -> Result<(MethodDescription, Unlearning)> {
+/// A run that can begin.
+struct Prepared {
+    method: MethodDescription,
+    work: Work,
+}
+
+/// What is to be done, by the method's tier.
+enum Work {
+    Steps(Box<Unlearning>),
+    OwnLoop(Box<OwnRun>, MethodInstance),
+}
+
+fn prepare(job: &UnlearnJob) -> Result<Prepared> {
     let method = LoadedMethod::open(&job.library)?;
     let instance = method.create(&job.options)?;
     let model = trainee::open(&job.model, &job.training.parameters, &job.device.open()?)?;
     let description = method.description();
-    let unlearning = Unlearning::new(job, model, instance, &|need| description.needs(need))?;
-    Ok((description.clone(), unlearning))
+    let needs = |need| description.needs(need);
+    let work = match method.tier() {
+        Tier::Loss => {
+            let unlearning = Unlearning::new(job, model, instance, &needs)?;
+            Work::Steps(Box::new(unlearning))
+        }
+        Tier::Trainer => {
+            let run = OwnRun::new(job, model, &needs)?;
+            Work::OwnLoop(Box::new(run), instance)
+        }
+    };
+    Ok(Prepared {
+        method: description.clone(),
+        work,
+    })
 }

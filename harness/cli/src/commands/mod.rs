@@ -4,6 +4,7 @@ mod bench;
 mod config;
 mod demo;
 mod eval;
+mod finetune;
 mod methods;
 mod model;
 mod relearn;
@@ -17,14 +18,16 @@ use clap::Subcommand;
 pub(crate) use config::with_config;
 
 /// What can be meant by a misspelt command.
-pub(crate) const NAMES: [&str; 9] = [
-    "demo", "eval", "unlearn", "relearn", "bench", "report", "tasks", "methods", "model",
+pub(crate) const NAMES: [&str; 10] = [
+    "demo", "eval", "finetune", "unlearn", "relearn", "bench", "report", "tasks", "methods",
+    "model",
 ];
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Demo(demo::Demo),
     Eval(Box<eval::Eval>),
+    Finetune(finetune::Finetune),
     Unlearn(Box<unlearn::Unlearn>),
     Relearn(relearn::Relearn),
     Bench(Box<bench::Bench>),
@@ -40,6 +43,7 @@ impl Command {
         match self {
             Self::Demo(command) => command.run(),
             Self::Eval(command) => command.run(),
+            Self::Finetune(command) => command.run(),
             Self::Unlearn(command) => command.run(),
             Self::Relearn(command) => command.run(),
             Self::Bench(command) => command.run(),

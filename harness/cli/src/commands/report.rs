@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use harness_bench::experiment::{ExperimentRecord, RECORD, SubjectKind};
+use harness_bench::experiment::{ExperimentRecord, RECORD, Scorecard, SubjectKind};
 
 use super::bench::write_outputs;
 use crate::exit::Refused;
@@ -19,15 +19,22 @@ use crate::output;
 )]
 pub(crate) struct Report {
     /// Run directories of `harness bench` or `harness demo`
-    #[arg(value_name = "RUN", required = true)]
+    #[arg(value_name = "RUN", required_unless_present = "schema")]
     runs: Vec<PathBuf>,
     /// Where the files go; the run's own directory for a single run
     #[arg(long, value_name = "DIR")]
     output_path: Option<PathBuf>,
+    /// Print the JSON Schema of scorecard.json and stop
+    #[arg(long)]
+    schema: bool,
 }
 
 impl Report {
     pub(crate) fn run(self) -> Result<()> {
+        if self.schema {
+            let schema = serde_json::to_string_pretty(&Scorecard::schema())?;
+            return output::print(&format!("{schema}\n"));
+        }
         let mut records = self.runs.iter().map(|run| Ok((run.as_path(), read(run)?)));
         let records = records.by_ref().collect::<Result<Vec<_>>>()?;
         let [first, others @ ..] = records.as_slice() else {

@@ -39,6 +39,14 @@ impl Embedding {
     pub(super) fn forward(&self, batch: &PackedBatch, spec: &DecoderSpec) -> Result<Tensor> {
         check_tokens(batch, spec.vocabulary)?;
         let mut state = ops::embedding(&self.tokens, batch.tokens().to_vec())?;
+        // As transformers' OPT, whose positions start behind some rows of the table: padding's embedding is a constant, and it stands on
+        // the row before the first position.
+        let learned = spec.embedding.positions.as_ref();
+        let apart = learned.filter(|learned| learned.offset > 0);
+        let padding = apart.and_then(|_| batch.hidden_rows());
+        if let Some(padding) = &padding {
+            state = constant_where(&state, padding)?;
+        }
         if let Some(project_in) = &self.project_in {
             state = project_in.forward(&state)?;
         }
@@ -47,11 +55,26 @@ impl Embedding {
         }
         if let (Some(table), Some(learned)) = (&self.positions, &spec.embedding.positions) {
             check_positions(batch, spec.max_positions)?;
-            let rows = batch.positions().iter().map(|&p| p + learned.offset as u32);
-            state = (state + ops::embedding(table, rows.collect())?)?;
+            let offset = learned.offset as u32;
+            let mut rows: Vec<u32> = batch.positions().iter().map(|&p| p + offset).collect();
+            for (row, is_padding) in rows.iter_mut().zip(padding.into_iter().flatten()) {
+                if is_padding {
+                    *row = offset - 1;
+                }
+            }
+            state = (state + ops::embedding(table, rows)?)?;
         }
         Ok(state)
     }
+}
+
+/// The same rows, those that `chosen` marks without gradient.
+fn constant_where(rows: &Tensor, chosen: &[bool]) -> Result<Tensor> {
+    let chosen: Vec<u8> = chosen.iter().map(|&chosen| u8::from(chosen)).collect();
+    let chosen = Tensor::from_vec(chosen, (rows.dim(0)?, 1), rows.device())?;
+    Ok(chosen
+        .broadcast_as(rows.shape())?
+        .where_cond(&rows.detach(), rows)?)
 }
 
 fn check_tokens(batch: &PackedBatch, vocabulary: usize) -> Result<()> {

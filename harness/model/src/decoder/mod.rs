@@ -104,6 +104,11 @@ impl Decoder {
         })
     }
 
+    /// Whether layers are run again for their gradients.
+    pub fn checkpoints_activations(&self) -> bool {
+        self.checkpoints_activations
+    }
+
     /// The description this decoder follows.
     pub fn spec(&self) -> &DecoderSpec {
         &self.spec
@@ -250,7 +255,8 @@ impl Decoder {
         Ok(self.head.token_logprobs(&rows, tokens)?)
     }
 
-    /// The same without gradients, and whether each target is the most likely token.
+    /// The same without gradients, and whether each target is the most likely token; with `standardise`, also how many standard
+    /// deviations above the mean log-probability it is.
     ///
     /// # Errors
     /// As [`Self::token_logprobs`].
@@ -258,9 +264,10 @@ impl Decoder {
         &self,
         hidden: &Tensor,
         targets: &[(usize, u32)],
+        standardise: bool,
     ) -> Result<Vec<TokenScore>> {
         let (rows, tokens) = self.select(hidden, targets)?;
-        Ok(self.head.token_scores(&rows, &tokens)?)
+        Ok(self.head.token_scores(&rows, &tokens, standardise)?)
     }
 
     /// How far the model's distribution after each of `rows` is from a teacher's, in nats: `[rows]`, differentiable. The teacher is

@@ -13,9 +13,6 @@ const MULTIPLICATIONS_PER_TASK: usize = 32 << 20;
 /// Multiplications in whose time one element comes from memory: what counts where rows are few.
 const MULTIPLICATIONS_PER_ELEMENT: usize = 128;
 
-/// Rows or columns that the kernels compute at a time.
-const TILE: usize = 48;
-
 /// Row-major `values` as a matrix of `columns` columns.
 pub(super) fn matrix(values: &[f32], columns: usize) -> MatRef<'_, f32> {
     MatRef::from_row_major_slice(values, values.len() / columns, columns)
@@ -38,20 +35,19 @@ pub(super) fn product(a: MatRef<f32>, b: MatRef<f32>) -> Vec<f32> {
 
 /// Writes or adds a · b to `out`, on all threads.
 ///
-/// The longer side is halved until a piece is worth one task, whatever the number of threads, and each element is summed
-/// by one thread. (faer's own threads wait for each other by spinning, which costs dearly where cores are shared.)
+/// The longer side is halved until a piece is worth one task or one tile, whatever the number of threads, and each element is
+/// summed by one thread. (faer's own threads wait for each other by spinning, which costs dearly where cores are shared.)
 pub(super) fn product_into(out: MatMut<f32>, accumulate: Accum, a: MatRef<f32>, b: MatRef<f32>) {
     let (rows, columns) = (out.nrows(), out.ncols());
     let cost = (rows + MULTIPLICATIONS_PER_ELEMENT) * columns * a.ncols();
-    // A sum is never cut, however long, and neither is a tile.
-    if cost <= MULTIPLICATIONS_PER_TASK || rows.max(columns) <= TILE {
+    let half = half(rows.max(columns));
+    if cost <= MULTIPLICATIONS_PER_TASK || half == rows.max(columns) {
         if few_rows::fits(a, b.transpose()) {
             few_rows::product_into(out, accumulate, a, b.transpose());
         } else {
             matmul(out, accumulate, a, b, 1.0, Par::Seq);
         }
     } else if rows >= columns {
-        let half = half(rows);
         let (top, bottom) = out.split_at_row_mut(half);
         let (a_top, a_bottom) = a.split_at_row(half);
         rayon::join(
@@ -59,7 +55,6 @@ pub(super) fn product_into(out: MatMut<f32>, accumulate: Accum, a: MatRef<f32>, 
             || product_into(bottom, accumulate, a_bottom, b),
         );
     } else {
-        let half = half(columns);
         let (left, right) = out.split_at_col_mut(half);
         let (b_left, b_right) = b.split_at_col(half);
         rayon::join(
@@ -71,6 +66,7 @@ pub(super) fn product_into(out: MatMut<f32>, accumulate: Accum, a: MatRef<f32>, 
 
 /// About half, a multiple of what the kernels compute at a time.
 fn half(length: usize) -> usize {
+    const TILE: usize = 48;
     (length / 2).next_multiple_of(TILE).min(length)
 }
 
@@ -144,20 +140,17 @@ pub(crate) fn append(values: &mut Vec<f32>, tensor: &Tensor) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MULTIPLICATIONS_PER_ELEMENT, MULTIPLICATIONS_PER_TASK, TILE, matrix, product};
+    use super::{matrix, product};
 
-    /// The gradient of hidden states behind a large vocabulary: few elements, each a sum so long that one tile costs more than a task.
     #[test]
-    fn long_sums_end() {
-        let inner = MULTIPLICATIONS_PER_TASK / (TILE * MULTIPLICATIONS_PER_ELEMENT) + 1;
-        for rows in [1, 5, TILE, TILE + 1] {
-            let a = vec![1.0; rows * inner];
-            let b: Vec<f32> = (0..inner * TILE).map(|i| (i % TILE) as f32).collect();
-            let found = product(matrix(&a, inner), matrix(&b, TILE));
-            for (i, &value) in found.iter().enumerate() {
-                let wanted = (i % TILE * inner) as f32;
-                assert!((value - wanted).abs() < 0.5, "{rows} rows, element {i}");
-            }
+    fn a_long_sum_into_a_small_matrix_ends() {
+        // More than one task is worth, and less than can be cut.
+        for (rows, inner, columns) in [(40, 1 << 15, 48), (3, 1 << 21, 5), (48, 1 << 15, 48)] {
+            let (a, b) = (vec![0.5; rows * inner], vec![2.0; inner * columns]);
+            let values = product(matrix(&a, inner), matrix(&b, columns));
+            let expected = inner as f32;
+            let is_right = |value: &f32| (value / expected - 1.0).abs() < 1e-4;
+            assert!(values.iter().all(is_right), "{rows} x {inner} x {columns}");
         }
     }
 }

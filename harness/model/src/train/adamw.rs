@@ -155,15 +155,17 @@ impl Optimizer for AdamW {
             let decays = self.options.decayed == DecayGroup::All || variable.rank() >= 2;
             let rule = Rule::new(&self.options, self.steps, decays, scale, learning_rate);
             match (gradient, moments) {
-                (Gradient::Values(gradient), Moments::Values { mean, square }) => {
-                    update_in_place("adamw", variable, |weights| {
-                        rule.apply(weights, gradient, mean, square);
-                    })?;
+                (gradient, Moments::Values { mean, square }) => {
+                    gradient.show(|gradient| {
+                        update_in_place("adamw", variable, |weights| {
+                            rule.apply(weights, gradient, mean, square);
+                        })
+                    })??;
                 }
                 (Gradient::Tensor(gradient), Moments::Tensors(moments)) => {
                     rule.apply_to_tensors(variable, gradient, moments)?;
                 }
-                _ => {
+                (Gradient::Values(_), Moments::Tensors(_)) => {
                     let message = format!("gradient and moments of {name} are on two devices");
                     return Err(ModelError::BadInput(message));
                 }

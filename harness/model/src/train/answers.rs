@@ -1,5 +1,7 @@
 //! Prompts with answers as packed batches: which rows predict answer tokens, and which answer each belongs to.
 
+use std::ops::Range;
+
 use candle_core::Tensor;
 
 use crate::decoder::Decoder;
@@ -47,7 +49,7 @@ pub struct AnswerBatch {
     /// Rows whose input is an answer token.
     inputs: Vec<usize>,
     input_lengths: Vec<usize>,
-    /// Rows of each sequence, padding included.
+    /// Rows of each sequence.
     sequence_lengths: Vec<usize>,
 }
 
@@ -75,13 +77,19 @@ impl AnswerBatch {
         let labels: Vec<Option<u32>> = std::iter::repeat_n(None, pair.prompt.len())
             .chain(pair.answer.iter().copied().map(Some))
             .collect();
-        self.push(tokens, &labels, None);
+        let rows = self.packed.push(tokens);
+        self.label(rows, &labels);
     }
 
-    /// Adds a sequence whose answer tokens are those that `labels` has at the same place (or one behind its end), and rows that
-    /// pad it: a token and how many ([`PackedBatch::push_padding`]).
-    pub fn push(&mut self, tokens: &[u32], labels: &[Option<u32>], padding: Option<(u32, usize)>) {
-        let rows = self.packed.push(tokens);
+    /// Adds a sequence whose answer tokens are those that `labels` has at the same place, and of which only what is `seen` is attended
+    /// to ([`PackedBatch::push_masked`]).
+    pub fn push_masked(&mut self, tokens: &[u32], labels: &[Option<u32>], seen: &[bool]) {
+        let rows = self.packed.push_masked(tokens, seen);
+        self.label(rows, labels);
+    }
+
+    /// Notes which of these rows predict an answer token, and which have one as input; a label may stand one behind the last row.
+    fn label(&mut self, rows: Range<usize>, labels: &[Option<u32>]) {
         let label = |row: usize| labels.get(row - rows.start).copied().flatten();
         let targets = rows.clone().filter_map(|row| Some((row, label(row + 1)?)));
         let (before, inputs_before) = (self.targets.len(), self.inputs.len());
@@ -90,10 +98,7 @@ impl AnswerBatch {
             .extend(rows.clone().filter(|&row| label(row).is_some()));
         self.lengths.push(self.targets.len() - before);
         self.input_lengths.push(self.inputs.len() - inputs_before);
-        let padding = padding.map_or(0, |(token, count)| {
-            self.packed.push_padding(token, count).len()
-        });
-        self.sequence_lengths.push(rows.len() + padding);
+        self.sequence_lengths.push(rows.len());
     }
 
     /// Tokens that go through the decoder.
@@ -157,7 +162,7 @@ impl AnswerBatch {
     /// # Errors
     /// As [`Self::logprobs`].
     pub fn scores(&self, decoder: &Decoder) -> Result<Vec<Vec<TokenScore>>> {
-        let all = decoder.token_scores(&decoder.hidden(&self.packed)?, &self.targets)?;
+        let all = decoder.token_scores(&decoder.hidden(&self.packed)?, &self.targets, false)?;
         let mut rest = all.as_slice();
         let split = |&length: &usize| {
             let (own, others) = rest.split_at(length);

@@ -28,6 +28,7 @@ fn scores(strength: f64, useful: f64, recovery: &[(usize, f64)], seed: u64) -> S
         metrics: BTreeMap::from([
             (HEADLINE.to_owned(), values(mean)),
             ("probability".to_owned(), values(mean * 0.9)),
+            ("min_k".to_owned(), values(2.0 - mean)),
         ]),
     };
     // As many of 200 right as asked.
@@ -53,6 +54,7 @@ fn scores(strength: f64, useful: f64, recovery: &[(usize, f64)], seed: u64) -> S
     Scores {
         forget: set("authors", strength),
         paraphrased: Some(set("authors_reworded", strength * 0.8)),
+        holdout: Some(set("strangers", 0.2)),
         retain: Some(set("others", 0.9 * useful)),
         utility: vec![
             utility("general", useful),

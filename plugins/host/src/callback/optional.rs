@@ -3,11 +3,15 @@
 
 use std::ffi::c_void;
 
+use candle_core::{Device, Tensor};
 use harness_abi::{
-    Distribution, HIDDEN_STATES, Handle, HiddenStates, Measure, Model, Progress, Status, Text,
+    Distribution, HIDDEN_STATES, Handle, HiddenStates, Measure, Model, Progress, Status, TRAINER,
+    Text,
 };
 
-use super::{MAX_RANK, MAX_VALUES, count_of, issue, positions_of, role, unknown, with_step};
+use super::{
+    MAX_RANK, MAX_VALUES, count_of, issue, positions_of, role, trainer, unknown, with_step,
+};
 use crate::fault::Fault;
 use crate::source::MeasureRequest;
 use crate::text::{self, read_slice};
@@ -16,6 +20,7 @@ static HIDDEN: HiddenStates = HiddenStates {
     struct_size: size_of::<HiddenStates>(),
     width: Some(hidden_width),
     squared_distance: Some(squared_distance),
+    length: Some(hidden_length),
 };
 
 pub(super) unsafe extern "C" fn measure(
@@ -48,7 +53,16 @@ pub(super) unsafe extern "C" fn read(
     length: *mut usize,
 ) -> Status {
     with_step(context, Status::ERROR, |step| {
-        let Ok(found) = step.values(tensor) else {
+        let held = |values: Vec<f32>| {
+            step.source()
+                .held(Tensor::new(values, &Device::Cpu)?)?
+                .to_vec1::<f32>()
+        };
+        let Some(found) = step
+            .values(tensor)
+            .ok()
+            .and_then(|values| held(values).ok())
+        else {
             return Status::ERROR;
         };
         let is_place = !values.is_null() && values.is_aligned();
@@ -96,10 +110,11 @@ pub(super) unsafe extern "C" fn progress(context: *mut c_void, quantity: u32) ->
 }
 
 pub(super) unsafe extern "C" fn extension(context: *mut c_void, name: Text) -> *const c_void {
-    with_step(context, std::ptr::null(), |_| {
+    with_step(context, std::ptr::null(), |step| {
         // SAFETY: a method lends valid text for the duration of the call.
         match unsafe { text::read(name) }.as_deref() {
             Some(HIDDEN_STATES) => (&raw const HIDDEN).cast(),
+            Some(TRAINER) if step.training().is_some() => (&raw const trainer::TABLE).cast(),
             _ => std::ptr::null(),
         }
     })
@@ -120,5 +135,20 @@ unsafe extern "C" fn squared_distance(
     issue(context, |step| {
         let (role, positions) = (role(NAME, role_code)?, positions_of(NAME, positions)?);
         step.squared_distance(role, positions, layer, target)
+    })
+}
+
+unsafe extern "C" fn hidden_length(
+    context: *mut c_void,
+    model: u32,
+    role_code: u32,
+    positions: u32,
+    layer: u32,
+) -> Handle {
+    const NAME: &str = "length";
+    issue(context, |step| {
+        let model = Model::from_code(model).ok_or_else(|| unknown(NAME, "model", model))?;
+        let (role, positions) = (role(NAME, role_code)?, positions_of(NAME, positions)?);
+        step.hidden_length(model, role, positions, layer)
     })
 }

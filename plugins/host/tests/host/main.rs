@@ -9,6 +9,8 @@
 mod c_example;
 mod common;
 mod contract;
+mod frozen;
 mod golden;
 mod gradients;
 mod operations;
+mod training;

@@ -340,4 +340,8 @@ impl engine::Engine for RigEngine {
     fn squared_distance(&self, _: Role, _: Positions, _: u32, _: Handle) -> Handle {
         self.push(Err(Error::new("the test rig has no hidden states")))
     }
+
+    fn hidden_length(&self, _: Model, _: Role, _: Positions, _: u32) -> Handle {
+        self.push(Err(Error::new("the test rig has no hidden states")))
+    }
 }

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use harness_bench::experiment::{ExperimentSpec, FoundMethod, Materials, MethodSpec, NOISE_METHOD};
 use harness_bench::unlearn::find_method;
-use harness_host::MethodPath;
+use harness_host::{MethodPath, Need};
 use harness_model::Model;
 use harness_task::{RequestOptions, Task};
 
 use super::Bench;
+use crate::exit::Refused;
 use crate::locations::method_folders;
 use crate::model_source::ModelSource;
 use crate::options::{limit, worker};
@@ -53,6 +54,7 @@ impl Bench {
         Ok(Materials {
             forget: pairs(&Some(spec.forget.clone()), spec.limits.forget)?,
             paraphrased: pairs(&spec.paraphrased, spec.limits.forget)?,
+            holdout: pairs(&spec.holdout, None)?,
             retain: pairs(&spec.retain, spec.limits.retain)?,
             utility,
             utility_options: RequestOptions {
@@ -78,7 +80,16 @@ impl Bench {
         let ids = ids.chain(spec.noise.then(|| NOISE_METHOD.to_owned()));
         let found = find_all(&path, ids)?;
         for method in &spec.methods {
-            found[&method.method].1.parse_settings(&method.settings())?;
+            let description = &found[&method.method].1;
+            description.parse_settings(&method.settings())?;
+            let wants = [Need::Retain, Need::Normal, Need::Mismatch];
+            if spec.retain.is_none() && wants.into_iter().any(|need| description.needs(need)) {
+                let message = format!(
+                    "method {} needs a retain set: `retain: TASK`, or --retain TASK",
+                    method.method
+                );
+                return Err(Refused(message).into());
+            }
         }
         Ok(found)
     }

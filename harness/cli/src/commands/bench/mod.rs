@@ -78,6 +78,9 @@ pub(crate) struct Bench {
     /// Show the models and what is done with each, and stop
     #[arg(long)]
     dry_run: bool,
+    /// Print the JSON Schema of experiment files, for editors, and stop
+    #[arg(long)]
+    schema: bool,
     /// Folder with further method libraries (repeatable)
     #[arg(long, value_name = "DIR")]
     method_path: Vec<PathBuf>,
@@ -92,6 +95,10 @@ const EXAMPLES: &str = "Examples:
 
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {
+        if self.schema {
+            let schema = serde_json::to_string_pretty(&ExperimentSpec::schema())?;
+            return output::print(&format!("{schema}\n"));
+        }
         let mut spec = self.spec()?;
         let mut terminal = Terminal::default();
         let materials = self.materials(&mut spec, &mut terminal)?;

@@ -70,10 +70,7 @@ impl Named {
         if self.in_process {
             return work(&library);
         }
-        let status = Command::new(std::env::current_exe()?)
-            .args(std::env::args_os().skip(1))
-            .arg("--in-process")
-            .status()?;
+        let status = same_command()?.status()?;
         match status.code() {
             Some(0) => Ok(()),
             Some(code) => std::process::exit(code),
@@ -83,4 +80,13 @@ impl Named {
             ),
         }
     }
+}
+
+/// This very command, to be run by a child.
+fn same_command() -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .args(std::env::args_os().skip(1))
+        .arg("--in-process");
+    Ok(command)
 }
