@@ -33,4 +33,7 @@ mod shared_cache;
 mod sources;
 mod tasks;
 mod unlearn;
+mod unlearn_loop;
+mod unlearn_options;
+mod unlearn_resume;
 mod world;

@@ -203,11 +203,20 @@ fn row(i: usize) -> Value {
 
 /// A Llama of two narrow layers over bytes, with random weights.
 pub(crate) fn write_model(directory: &Path) {
-    write_model_of_seed(directory, 1);
+    write_model_of(directory, 16, 1);
+}
+
+/// The same with rows that 8-bit blocks of 32 divide.
+pub(crate) fn write_wide_model(directory: &Path) {
+    write_model_of(directory, 32, 1);
 }
 
 /// The same with other random weights.
 pub(crate) fn write_model_of_seed(directory: &Path, seed: u64) {
+    write_model_of(directory, 16, seed);
+}
+
+fn write_model_of(directory: &Path, width: usize, seed: u64) {
     std::fs::create_dir_all(directory).unwrap();
     let write = |name: &str, value: &Value| {
         std::fs::write(directory.join(name), value.to_string()).unwrap();
@@ -216,7 +225,7 @@ pub(crate) fn write_model_of_seed(directory: &Path, seed: u64) {
         "config.json",
         &json!({
             "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
-            "hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2, "num_hidden_layers": 2,
+            "hidden_size": width, "intermediate_size": if width == 16 { 24 } else { 32 }, "num_attention_heads": 2, "num_hidden_layers": 2,
             "num_key_value_heads": 1, "max_position_embeddings": 512, "rms_norm_eps": 1e-5,
             "tie_word_embeddings": true, "vocab_size": 257, "bos_token_id": 256, "eos_token_id": 256,
         }),

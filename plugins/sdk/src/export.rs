@@ -170,13 +170,31 @@ unsafe extern "C" fn train<T: Trainer>(
 }
 
 unsafe extern "C" fn destroy<O: Options>(instance: *mut c_void) {
-    record_panics();
-    // The host cannot be told here: a panic's report goes to standard error, as any program's.
-    let dropped = catch_unwind(AssertUnwindSafe(|| {
+    let mut report = String::new();
+    let sink = TextSink {
+        context: (&raw mut report).cast(),
+        write: Some(append_text),
+    };
+    let status = guard(sink, || {
         // SAFETY: `create::<O, _>` made the instance, and the host gives it back once.
         drop(unsafe { Box::from_raw(instance.cast::<O>()) });
-    }));
-    std::mem::forget(dropped);
+        Ok(())
+    });
+    if status == Status::PANIC {
+        tell(&format!(
+            "method `{}`: panicked in `destroy`: {report}",
+            std::any::type_name::<O>()
+        ));
+    }
+}
+
+/// Tells the user, where the host cannot be told.
+#[allow(
+    clippy::print_stderr,
+    reason = "the contract has no error of `destroy`"
+)]
+fn tell(message: &str) {
+    eprintln!("{message}");
 }
 
 /// Detaches the engine however the step ends.
@@ -264,6 +282,6 @@ pub(crate) unsafe fn read(text: Text) -> String {
 
 /// A [`TextSink`]'s function whose context is a `String` that outlives the sink.
 pub(crate) unsafe extern "C" fn append_text(context: *mut c_void, text: Text) {
-    // SAFETY: the context is the `String` that `HostEngine::check` made, which nothing else uses until the call returns.
+    // SAFETY: the context is the `String` that the sink's maker lends, which nothing else uses until the call returns.
     unsafe { (*context.cast::<String>()).push_str(&read(text)) };
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use harness_host::Role;
-use harness_model::Decoder;
-use harness_model::train::AnswerBatch;
+use harness_model::train::{AnswerBatch, Positions};
+use harness_model::{Decoder, PassFlops};
 use serde::{Deserialize, Serialize};
 
 use super::role_data::RoleData;
@@ -22,13 +22,24 @@ pub(super) struct KnownAnswer {
 }
 
 /// Log-probabilities of answers by role and document.
-#[derive(Default)]
 pub(super) struct AnswerMemory {
     known: RefCell<BTreeMap<(Role, usize), Vec<f32>>>,
+    costs: PassFlops,
     tokens: Cell<usize>,
+    flops: Cell<f64>,
 }
 
 impl AnswerMemory {
+    /// Of an original whose passes cost so much.
+    pub(super) fn new(costs: PassFlops) -> Self {
+        Self {
+            known: RefCell::default(),
+            costs,
+            tokens: Cell::new(0),
+            flops: Cell::new(0.0),
+        }
+    }
+
     /// Log-probabilities of the answers of a role's documents, as `original` gives them; `None` where they are not documents.
     pub(super) fn token_logprobs(
         &self,
@@ -51,6 +62,9 @@ impl AnswerMemory {
         if !missing.is_empty() {
             let batch = AnswerBatch::new(pairs);
             self.tokens.set(self.tokens.get() + batch.tokens());
+            let rows = batch.rows(Positions::Answer).len();
+            let flops = self.costs.forward(batch.packed()) + self.costs.head_forward(rows);
+            self.flops.set(self.flops.get() + flops);
             for (document, scores) in missing.iter().zip(batch.scores(original)?) {
                 let logprobs = scores.iter().map(|score| score.logprob).collect();
                 known.insert((role, *document), logprobs);
@@ -86,6 +100,11 @@ impl AnswerMemory {
                 known.insert((role, answer.document), logprobs);
             }
         }
+    }
+
+    /// Floating-point operations of the original so far.
+    pub(super) fn flops(&self) -> f64 {
+        self.flops.get()
     }
 
     /// Tokens that went through the original so far.

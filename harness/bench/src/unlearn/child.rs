@@ -46,8 +46,8 @@ pub struct ChildLimits {
 impl Default for ChildLimits {
     fn default() -> Self {
         Self {
-            describe: Duration::from_secs(60),
-            step: Duration::from_secs(600),
+            describe: Duration::from_mins(1),
+            step: Duration::from_mins(10),
             memory_bytes: None,
         }
     }

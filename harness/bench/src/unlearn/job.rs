@@ -98,6 +98,9 @@ pub struct StepRecord {
     pub tokens: usize,
     /// Tokens through the frozen original.
     pub reference_tokens: usize,
+    /// Floating-point operations of both, with the gradients.
+    #[serde(default)]
+    pub flops: f64,
     /// Wall time of this step.
     pub seconds: f64,
 }

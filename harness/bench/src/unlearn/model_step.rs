@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Error, Result, Tensor, bail};
 use harness_host::{Measure, MeasureRequest, Model, Progress, Role, StepSource};
 use harness_model::train::{AnswerBatch, Positions};
-use harness_model::{Comparison, Decoder};
+use harness_model::{Comparison, Decoder, PassFlops};
 
 /// Log-probabilities of the original that need not be computed again, or `None` where they must be.
 pub type Remembered<'a> = dyn Fn(Role) -> Option<Result<Tensor>> + 'a;
@@ -35,6 +35,13 @@ pub struct ModelStep<'a> {
 /// What was computed in a step.
 #[derive(Debug, Default)]
 pub struct Passes {
+    /// Whole passes through the layers.
+    forward: Vec<(Model, Role)>,
+    /// Rows that a head was applied to.
+    head_rows: Vec<(Model, usize)>,
+    /// Of the trained model: rows that a loss goes back through the head from, and layers that it goes back through by role.
+    head_rows_back: usize,
+    layers_back: BTreeMap<Role, usize>,
     hidden: BTreeMap<(Model, Role), Tensor>,
     layers: BTreeMap<(Model, Role), Vec<Tensor>>,
     /// Tokens through the trained model.
@@ -65,8 +72,9 @@ impl ModelStep<'_> {
         }
     }
 
-    fn count(&self, model: Model, tokens: usize) {
+    fn count(&self, model: Model, role: Role, tokens: usize) {
         let mut passes = self.passes.borrow_mut();
+        passes.forward.push((model, role));
         match model {
             Model::Policy => passes.tokens += tokens,
             Model::Reference => passes.reference_tokens += tokens,
@@ -82,6 +90,8 @@ impl ModelStep<'_> {
         passes
             .layers
             .retain(|(model, _), _| *model != Model::Policy);
+        passes.head_rows_back = 0;
+        passes.layers_back.clear();
     }
 
     fn hidden(&self, model: Model, role: Role) -> Result<Tensor> {
@@ -91,10 +101,52 @@ impl ModelStep<'_> {
         let batch = self.batch(role)?;
         let hidden = self.decoder(model)?.hidden(batch.packed());
         let hidden = hidden.map_err(Error::wrap)?;
-        self.count(model, batch.tokens());
+        self.count(model, role, batch.tokens());
         let key = (model, role);
         self.passes.borrow_mut().hidden.insert(key, hidden.clone());
         Ok(hidden)
+    }
+
+    /// Notes that the head was applied to `rows` rows.
+    fn count_head(&self, model: Model, role: Role, rows: usize) {
+        let mut passes = self.passes.borrow_mut();
+        passes.head_rows.push((model, rows));
+        if model == Model::Policy {
+            passes.head_rows_back += rows;
+            let layers = self.policy.spec().layers.len();
+            passes.layers_back.insert(role, layers);
+        }
+    }
+
+    /// Floating-point operations of the passes since this was last asked, `costs` being those of the trained model and of the
+    /// original.
+    pub fn take_forward_flops(&self, costs: &[PassFlops; 2]) -> f64 {
+        let mut passes = self.passes.borrow_mut();
+        let [policy, reference] = costs;
+        let of = |model| match model {
+            Model::Policy => policy,
+            Model::Reference => reference,
+        };
+        let layers = passes.forward.drain(..).filter_map(|(model, role)| {
+            let batch = self.batches.get(&role)?;
+            Some(of(model).forward(batch.packed()))
+        });
+        let layers: f64 = layers.sum();
+        let head = passes.head_rows.drain(..);
+        layers
+            + head
+                .map(|(model, rows)| of(model).head_forward(rows))
+                .sum::<f64>()
+    }
+
+    /// Floating-point operations of the gradients of a loss over everything that the trained model has given.
+    pub fn backward_flops(&self, policy: &PassFlops) -> f64 {
+        let passes = self.passes.borrow();
+        let layers = passes.layers_back.iter().filter_map(|(role, &layers)| {
+            let batch = self.batches.get(role)?;
+            Some(policy.backward(batch.packed(), layers))
+        });
+        layers.sum::<f64>() + policy.head_backward(passes.head_rows_back)
     }
 
     /// The output of each layer but the last.
@@ -104,7 +156,7 @@ impl ModelStep<'_> {
             let batch = self.batch(role)?;
             let states = self.decoder(model)?.hidden_states(batch.packed());
             let mut states = states.map_err(Error::wrap)?;
-            self.count(model, batch.tokens());
+            self.count(model, role, batch.tokens());
             // The last is what the head sees, after the final norm; the first is no layer's output.
             let last = states.pop();
             let mut passes = self.passes.borrow_mut();
@@ -121,8 +173,15 @@ impl ModelStep<'_> {
                 layers.len().saturating_sub(1)
             );
         };
+        let output = output.clone();
+        drop(passes);
         Ok(match model {
-            Model::Policy => output.clone(),
+            Model::Policy => {
+                let mut passes = self.passes.borrow_mut();
+                let layers = passes.layers_back.entry(role).or_default();
+                *layers = (*layers).max(layer + 1);
+                output
+            }
             Model::Reference => output.detach(),
         })
     }
@@ -144,6 +203,7 @@ impl ModelStep<'_> {
     fn logprobs(&self, model: Model, role: Role) -> Result<Tensor> {
         let hidden = self.hidden(model, role)?;
         let batch = self.batch(role)?;
+        self.count_head(model, role, batch.rows(Positions::Answer).len());
         let logprobs = batch.logprobs_of(self.decoder(model)?, &hidden);
         logprobs.map_err(Error::wrap)
     }
@@ -178,6 +238,7 @@ impl StepSource for ModelStep<'_> {
             self.hidden(Model::Policy, request.role)?,
             batch.rows(positions),
         );
+        self.count_head(Model::Policy, request.role, rows.len());
         let comparison = match request.measure {
             Measure::LogitSpread => {
                 return self
@@ -190,7 +251,10 @@ impl StepSource for ModelStep<'_> {
         };
         let teacher_hidden = match request.teacher {
             Model::Policy => None,
-            Model::Reference => Some(self.hidden(Model::Reference, request.role)?),
+            Model::Reference => {
+                self.count_head(Model::Reference, request.role, rows.len());
+                Some(self.hidden(Model::Reference, request.role)?)
+            }
         };
         let teacher = match &teacher_hidden {
             None => None,

@@ -11,8 +11,8 @@ use harness_host::{
     AdapterHalf, FinishedStep, MeasureRequest, ParameterMap, ParameterOptimizer, Positions,
     Progress, Role, StepSource, TrainingRun,
 };
-use harness_model::Decoder;
 use harness_model::train::{AnswerBatch, GradientSet, Optimizer, Schedule};
+use harness_model::{Decoder, PassFlops};
 use serde_json::Value;
 
 use super::job::StepRecord;
@@ -42,10 +42,22 @@ pub struct LoopParts<'a> {
     pub variables: &'a BTreeMap<String, Var>,
     /// Where batches come from.
     pub batches: RefCell<Box<dyn BatchSource + 'a>>,
+    /// What passes through the model being trained, and through the original, cost.
+    pub costs: [PassFlops; 2],
     /// Budget, schedule, and what optimisers are made with.
     pub options: &'a TrainingOptions,
     /// Who hears of each finished step, with the method's messages, and says whether to go on; an error ends the run at once.
     pub report: RefCell<Box<dyn FnMut(StepRecord, Vec<String>) -> Result<bool> + 'a>>,
+}
+
+/// What the original says of a role's answers.
+pub struct RememberedAnswers {
+    /// Log-probabilities of all tokens, answers end to end.
+    pub logprobs: Tensor,
+    /// Tokens that went through the original for those that were not known.
+    pub tokens: usize,
+    /// Floating-point operations that this took.
+    pub flops: f64,
 }
 
 /// Where batches come from.
@@ -59,9 +71,8 @@ pub trait BatchSource {
     /// The documents of a role in this batch.
     fn documents(&self, role: Role) -> Vec<usize>;
 
-    /// The original's log-probabilities of a role's answers, where they need not be computed again, and the tokens that went through
-    /// it for them.
-    fn remembered(&self, original: &Decoder, role: Role) -> Result<Option<(Tensor, usize)>>;
+    /// The original's log-probabilities of a role's answers, where they need not be computed again.
+    fn remembered(&self, original: &Decoder, role: Role) -> Result<Option<RememberedAnswers>>;
 }
 
 /// What happened since the last finished step.
@@ -72,6 +83,7 @@ struct Course {
     retain_documents: Vec<usize>,
     tokens: usize,
     reference_tokens: usize,
+    flops: f64,
 }
 
 impl Course {
@@ -83,12 +95,14 @@ impl Course {
             retain_documents: Vec::new(),
             tokens: 0,
             reference_tokens: 0,
+            flops: 0.0,
         }
     }
 
     /// Counts what went through the models.
-    fn count(&mut self, step: Option<&ModelStep<'_>>) {
+    fn count(&mut self, step: Option<&ModelStep<'_>>, costs: &[PassFlops; 2]) {
         if let Some(step) = step {
+            self.flops += step.take_forward_flops(costs);
             let mut passes = step.passes.borrow_mut();
             self.tokens += std::mem::take(&mut passes.tokens);
             self.reference_tokens += std::mem::take(&mut passes.reference_tokens);
@@ -136,9 +150,11 @@ impl StepSource for OwnLoop<'_> {
             Some(original) => self.parts.batches.borrow().remembered(original, role)?,
             None => None,
         };
-        if let Some((logprobs, tokens)) = remembered {
-            self.course.borrow_mut().reference_tokens += tokens;
-            return Ok(logprobs);
+        if let Some(answers) = remembered {
+            let mut course = self.course.borrow_mut();
+            course.reference_tokens += answers.tokens;
+            course.flops += answers.flops;
+            return Ok(answers.logprobs);
         }
         self.ask(|step| step.reference_token_logprobs(role))
     }
@@ -210,7 +226,7 @@ impl TrainingRun for OwnLoop<'_> {
             passes: RefCell::default(),
         };
         let before = self.step.replace(Some(step));
-        course.count(before.as_ref());
+        course.count(before.as_ref(), &self.parts.costs);
         Ok(())
     }
 
@@ -228,6 +244,10 @@ impl TrainingRun for OwnLoop<'_> {
     }
 
     fn gradients(&self, loss: &Tensor) -> Result<ParameterMap> {
+        if let Some(step) = &*self.step.borrow() {
+            let flops = step.backward_flops(&self.parts.costs[0]);
+            self.course.borrow_mut().flops += flops;
+        }
         let mut gradients = self.gradients.borrow_mut();
         gradients.clear();
         gradients.add_backward(loss).map_err(Error::wrap)?;
@@ -260,7 +280,7 @@ impl TrainingRun for OwnLoop<'_> {
 
     fn finish_step(&self, finished: FinishedStep) -> Result<()> {
         let mut course = self.course.borrow_mut();
-        course.count(self.step.borrow().as_ref());
+        course.count(self.step.borrow().as_ref(), &self.parts.costs);
         let done = course.finished + 1;
         let course = std::mem::replace(&mut *course, Course::new(done));
         let (learning_rate, gradient_norm) = self.last_update.take();
@@ -274,6 +294,7 @@ impl TrainingRun for OwnLoop<'_> {
             retain_documents: course.retain_documents,
             tokens: course.tokens,
             reference_tokens: course.reference_tokens,
+            flops: course.flops,
             seconds: course.since.elapsed().as_secs_f64(),
         };
         let messages = finished.messages.into_iter().map(|(_, text)| text);

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use candle_core::{Error, Result as CandleResult, Tensor};
+use candle_core::{Error, Result as CandleResult};
 use harness_engine::Encoder;
 use harness_host::{MethodInstance, Need, Role};
 use harness_model::train::AnswerBatch;
@@ -12,7 +12,7 @@ use harness_model::{Decoder, Model};
 
 use super::answer_memory::AnswerMemory;
 use super::job::{StepRecord, UnlearnJob};
-use super::own_loop::{BatchSource, LoopParts, OwnLoop};
+use super::own_loop::{BatchSource, LoopParts, OwnLoop, RememberedAnswers};
 use super::role_data::RoleData;
 use super::trainee::Trainee;
 use crate::error::{BenchError, Result};
@@ -59,10 +59,11 @@ impl OwnRun {
         report: impl FnMut(StepRecord, Vec<String>) -> CandleResult<bool>,
     ) -> Result<(Trainee, Vec<String>)> {
         let Self { trainee, data } = self;
+        let costs = trainee.costs();
         let documents = Documents {
             trainee: &trainee,
             data,
-            memory: AnswerMemory::default(),
+            memory: AnswerMemory::new(costs[1].clone()),
             drawn: 0,
         };
         let run = OwnLoop::new(LoopParts {
@@ -70,6 +71,7 @@ impl OwnRun {
             original: trainee.original(),
             variables: trainee.variables(),
             batches: RefCell::new(Box::new(documents)),
+            costs,
             options: &job.training,
             report: RefCell::new(Box::new(report)),
         });
@@ -104,10 +106,18 @@ impl BatchSource for Documents<'_> {
         self.data.documents(role).to_vec()
     }
 
-    fn remembered(&self, original: &Decoder, role: Role) -> CandleResult<Option<(Tensor, usize)>> {
-        let before = self.memory.tokens();
+    fn remembered(
+        &self,
+        original: &Decoder,
+        role: Role,
+    ) -> CandleResult<Option<RememberedAnswers>> {
+        let (tokens, flops) = (self.memory.tokens(), self.memory.flops());
         let known = self.memory.token_logprobs(original, role, &self.data);
         let known = known.map_err(Error::wrap)?;
-        Ok(known.map(|logprobs| (logprobs, self.memory.tokens() - before)))
+        Ok(known.map(|logprobs| RememberedAnswers {
+            logprobs,
+            tokens: self.memory.tokens() - tokens,
+            flops: self.memory.flops() - flops,
+        }))
     }
 }

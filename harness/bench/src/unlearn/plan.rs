@@ -1,12 +1,13 @@
 //! What an unlearning run would do and take, before anything is run: documents and tokens by role, trained parameters, memory and
 //! floating-point operations. Reads a model's config and tokenizer, and refuses to touch its weights.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::Device;
 use harness_engine::Encoder;
 use harness_host::{MethodDescription, Need, Role};
-use harness_model::{DecoderSpec, Lora, Model, ModelDescription};
+use harness_model::train::Positions;
+use harness_model::{DecoderSpec, Lora, Model, ModelDescription, PassFlops};
 use serde::Serialize;
 
 use super::job::UnlearnJob;
@@ -91,8 +92,8 @@ struct StepsAhead {
     tokens: usize,
     /// Of one batch: they are computed one after the other.
     largest_batch: usize,
-    /// Tokens, each times half the length of its sequence: what it attends to on average.
-    attended: f64,
+    /// Floating-point operations of the model in training and of the original, if every document goes through it.
+    flops: [f64; 2],
 }
 
 impl UnlearnPlan {
@@ -106,27 +107,37 @@ impl UnlearnPlan {
         let encoder = Encoder::new(model.tokenizer.clone(), model.spec.max_positions);
         let mut data = RoleData::new(job, &encoder, &|need| method.needs(need))?;
         let roles = roles(&data);
-        let ahead = StepsAhead::look(&mut data, &job.training)?;
-        let trained_parameters = trained_parameters(&model.spec, &job.training)?;
+        let trained = trained_elements(&model.spec, &job.training)?;
+        let trained_parameters = trained.values().sum();
+        let recomputes = job.training.activation_checkpoints;
+        let costs = [
+            PassFlops::new(&model.spec, &trained, recomputes),
+            PassFlops::frozen(&model.spec),
+        ];
+        let ahead = StepsAhead::look(&mut data, &job.training, &costs, model.spec.layers.len())?;
         let compares = method.needs(Need::Reference);
-        let tokens_a_step = ahead.tokens as f64 / ahead.steps as f64;
-        let context = ahead.attended / (ahead.tokens as f64).max(1.0);
-        let forward = model.spec.forward_flops(context) * tokens_a_step;
+        let steps = ahead.steps as f64;
+        let [trained_flops, original_flops] = ahead.flops.map(|flops| flops / steps);
         let memory = memory(&model, &job.training, trained_parameters, compares, &ahead);
         Ok(Self {
             roles,
-            tokens_a_step,
+            tokens_a_step: ahead.tokens as f64 / steps,
             parameters: model.spec.parameters(),
             trained_parameters,
             memory,
-            flops_a_step: forward * passes_a_trained_token(&job.training),
-            original_flops_a_step: if compares { forward } else { 0.0 },
+            flops_a_step: trained_flops,
+            original_flops_a_step: if compares { original_flops } else { 0.0 },
         })
     }
 }
 
 impl StepsAhead {
-    fn look(data: &mut RoleData, training: &TrainingOptions) -> Result<Self> {
+    fn look(
+        data: &mut RoleData,
+        training: &TrainingOptions,
+        [trained, original]: &[PassFlops; 2],
+        layers: usize,
+    ) -> Result<Self> {
         let mut ahead = Self {
             steps: training.steps.clamp(1, STEPS_LOOKED_AT),
             ..Self::default()
@@ -136,9 +147,12 @@ impl StepsAhead {
             let mut batch_tokens = 0;
             for batch in data.batches().values() {
                 batch_tokens += batch.tokens();
-                let lengths = batch.packed().tree_lengths();
-                let attended = lengths.iter().map(|&length| (length * length) as f64 / 2.0);
-                ahead.attended += attended.sum::<f64>();
+                let rows = batch.rows(Positions::Answer).len();
+                ahead.flops[0] += trained.forward(batch.packed())
+                    + trained.backward(batch.packed(), layers)
+                    + trained.head_forward(rows)
+                    + trained.head_backward(rows);
+                ahead.flops[1] += original.forward(batch.packed()) + original.head_forward(rows);
             }
             ahead.tokens += batch_tokens;
             ahead.largest_batch = ahead.largest_batch.max(batch_tokens);
@@ -164,31 +178,32 @@ fn roles(data: &RoleData) -> Vec<RolePlan> {
     data.sets().map(plan).collect()
 }
 
-fn trained_parameters(spec: &DecoderSpec, training: &TrainingOptions) -> Result<usize> {
-    let elements = |shape: &[usize]| shape.iter().product::<usize>();
-    Ok(match &training.parameters {
-        TrainedParameters::All => spec.parameters(),
+/// The number of elements of everything that steps change.
+fn trained_elements(
+    spec: &DecoderSpec,
+    training: &TrainingOptions,
+) -> Result<BTreeMap<String, usize>> {
+    let shapes = spec.weight_shapes().into_iter();
+    let mut elements: BTreeMap<String, usize> = shapes
+        .map(|(name, shape)| (name, shape.iter().product()))
+        .collect();
+    match &training.parameters {
+        TrainedParameters::All => {}
         TrainedParameters::Matching(pattern) => {
-            let shapes = spec.weight_shapes();
-            let names: Vec<&str> = shapes.keys().map(String::as_str).collect();
+            let names: Vec<&str> = elements.keys().map(String::as_str).collect();
             let chosen: BTreeSet<String> = matching(pattern, &names)?;
-            chosen.iter().map(|name| elements(&shapes[name])).sum()
+            elements.retain(|name, _| chosen.contains(name));
         }
         TrainedParameters::Adapter { lora, .. } => {
             let adapter = Lora::new(spec, lora.clone(), 0, &Device::Cpu)?;
             let (_, variables) = adapter.trainable(0)?;
-            let shapes = variables.values().map(|variable| elements(variable.dims()));
-            shapes.sum()
+            let own = variables.iter();
+            elements = own
+                .map(|(name, own)| (name.clone(), own.elem_count()))
+                .collect();
         }
-    })
-}
-
-/// What a token through the model in training costs, in forward passes: gradients of activations are one more, gradients of
-/// weights another, where weights are trained; running layers again is one more.
-fn passes_a_trained_token(training: &TrainingOptions) -> f64 {
-    let adapter = matches!(training.parameters, TrainedParameters::Adapter { .. });
-    let again = f64::from(u8::from(training.activation_checkpoints));
-    if adapter { 2.0 + again } else { 3.0 + again }
+    }
+    Ok(elements)
 }
 
 fn memory(

@@ -24,6 +24,9 @@ pub struct UnlearnSummary {
     pub tokens: usize,
     /// Tokens through the frozen original.
     pub reference_tokens: usize,
+    /// Floating-point operations of both, with the gradients.
+    #[serde(default)]
+    pub flops: f64,
     /// Wall time of the steps.
     pub seconds: f64,
     /// Loss of the first step.
@@ -44,6 +47,7 @@ impl UnlearnSummary {
             steps: steps.len(),
             tokens: steps.iter().map(|step| step.tokens).sum(),
             reference_tokens: steps.iter().map(|step| step.reference_tokens).sum(),
+            flops: steps.iter().map(|step| step.flops).sum(),
             seconds: steps.iter().map(|step| step.seconds).sum(),
             first_loss: loss(steps.first()),
             last_loss: loss(steps.last()),
@@ -97,6 +101,7 @@ struct Outcome<'a> {
     forget_documents_seen: usize,
     tokens: usize,
     reference_tokens: usize,
+    flops: f64,
 }
 
 #[derive(Serialize)]
@@ -135,6 +140,7 @@ impl<'a> RunRecord<'a> {
                 forget_documents_seen: summary.steps * job.training.documents_a_step(),
                 tokens: summary.tokens,
                 reference_tokens: summary.reference_tokens,
+                flops: summary.flops,
             },
             cost: Cost {
                 seconds: summary.seconds,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{Tensor, Var};
 use fancy_regex::Regex;
 use harness_model::{
-    Decoder, DecoderSpec, FrozenPrecision, Lora, Model, Weights, write_model_files,
+    Decoder, DecoderSpec, FrozenPrecision, Lora, Model, PassFlops, Weights, write_model_files,
 };
 
 use super::options::{TrainedParameters, TrainingOptions};
@@ -143,6 +143,21 @@ impl Trainee {
             Learned::Adapter { lora, base } => base.with_adapters(&lora.with_values(values)?)?,
         };
         Ok(Decoder::new(self.decoder.spec().clone(), &weights)?)
+    }
+
+    /// What passes through the model in training, and through the original, cost.
+    pub(super) fn costs(&self) -> [PassFlops; 2] {
+        let spec = self.decoder.spec();
+        let elements = self.variables.iter();
+        let elements = elements.map(|(name, own)| (name.clone(), own.elem_count()));
+        [
+            PassFlops::new(
+                spec,
+                &elements.collect(),
+                self.decoder.checkpoints_activations(),
+            ),
+            PassFlops::frozen(spec),
+        ]
     }
 
     /// What is random in the passes through a batch follows from the seed and the batch's number, counted from 0, alone.

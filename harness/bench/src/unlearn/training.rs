@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use harness_engine::Encoder;
 use harness_host::{MethodInstance, Need, Role, StepLoss};
-use harness_model::Model;
 use harness_model::train::{GradientSet, Optimizer, Schedule};
+use harness_model::{Model, PassFlops};
 
 use super::answer_memory::AnswerMemory;
 use super::job::{StepRecord, UnlearnJob};
@@ -28,6 +28,8 @@ pub(super) struct Unlearning {
     optimizer: Box<dyn Optimizer>,
     gradients: GradientSet,
     schedule: Schedule,
+    /// Of the model in training and of the original.
+    costs: [PassFlops; 2],
     accumulation: usize,
     seed: u64,
 }
@@ -42,6 +44,7 @@ impl Unlearning {
         let encoder = Encoder::new(model.tokenizer.clone(), model.spec.max_positions);
         let data = RoleData::new(job, &encoder, needs)?;
         let trainee = Trainee::new(model, &job.training, needs(Need::Reference))?;
+        let costs = trainee.costs();
         let schedule = Schedule {
             peak: job.training.learning_rate,
             warmup_steps: job.training.warmup_steps,
@@ -53,11 +56,12 @@ impl Unlearning {
         Ok(Self {
             instance,
             trainee,
-            memory: AnswerMemory::default(),
+            memory: AnswerMemory::new(costs[1].clone()),
             data,
             optimizer,
             gradients,
             schedule,
+            costs,
             accumulation: job.training.gradient_accumulation,
             seed: job.training.seed,
         })
@@ -83,6 +87,7 @@ impl Unlearning {
             retain_documents: batches.retain_documents,
             tokens: batches.tokens,
             reference_tokens: batches.reference_tokens,
+            flops: batches.flops,
             seconds: start.elapsed().as_secs_f64(),
         };
         Ok((record, batches.messages))
@@ -111,8 +116,10 @@ impl Unlearning {
             random: None,
             passes: RefCell::default(),
         };
-        let looked_up = self.memory.tokens();
+        let (looked_up, known_flops) = (self.memory.tokens(), self.memory.flops());
         let outcome = self.instance.loss(&source)?;
+        let run = source.take_forward_flops(&self.costs) + source.backward_flops(&self.costs[0]);
+        sum.flops += run + self.memory.flops() - known_flops;
         {
             let passes = source.passes.borrow();
             sum.tokens += passes.tokens;
@@ -168,6 +175,7 @@ struct BatchSum {
     retain_documents: Vec<usize>,
     tokens: usize,
     reference_tokens: usize,
+    flops: f64,
 }
 
 impl BatchSum {

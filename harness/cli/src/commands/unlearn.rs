@@ -42,19 +42,12 @@ pub(crate) struct Unlearn {
     /// Option of the method (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    #[command(flatten)]
-    roles: roles::RoleOptions,
-    /// Where the unlearned model goes
-    #[arg(long, value_name = "OUT")]
-    output_path: PathBuf,
-    #[command(flatten)]
-    training: training_flags::TrainingFlags,
-    /// Where to compute
-    #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu")]
-    device: String,
     /// Folder with further method libraries (repeatable)
     #[arg(long, value_name = "DIR")]
     method_path: Vec<PathBuf>,
+    /// Where the unlearned model goes
+    #[arg(long, value_name = "OUT")]
+    output_path: PathBuf,
     /// Print the plan with its memory and time, and run nothing
     #[arg(long)]
     dry_run: bool,
@@ -62,15 +55,25 @@ pub(crate) struct Unlearn {
     #[arg(long, value_name = "DIR", num_args = 0..=1)]
     #[allow(clippy::option_option, reason = "absent, given, given with a value")]
     tensorboard: Option<Option<PathBuf>>,
+    /// Where to compute
+    #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu")]
+    device: String,
+    // Options that come after a group stand under its heading: where data lies belongs to the data.
     #[command(flatten)]
-    child: child::ChildOptions,
+    roles: roles::RoleOptions,
     #[command(flatten)]
     tasks_and_data: TaskOptions,
+    #[command(flatten)]
+    training: training_flags::TrainingFlags,
+    #[command(flatten)]
+    child: child::ChildOptions,
 }
 
 const EXAMPLES: &str = "Examples:
+  harness unlearn --config run.yaml --dry-run
   harness unlearn --model DIR --method npo --forget tofu_forget01 --retain tofu_retain99 --steps 20 --data-dir DATA --output-path OUT
-  harness unlearn --model DIR --method ./libharness_method_mine.so --set beta=0.2 --forget my_task.yaml --output-path OUT";
+  harness unlearn --model DIR --method ./libharness_method_mine.so --set beta=0.2 --forget my_task.yaml --output-path OUT
+  harness unlearn --model DIR --method npo --forget f.yaml --retain r.yaml --lora-rank 8 --epochs 5 --output-path OUT --tensorboard events";
 
 impl Unlearn {
     pub(crate) fn run(self) -> Result<()> {

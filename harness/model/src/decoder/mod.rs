@@ -104,6 +104,11 @@ impl Decoder {
         })
     }
 
+    /// Whether layers are run again for their gradients.
+    pub fn checkpoints_activations(&self) -> bool {
+        self.checkpoints_activations
+    }
+
     /// The description this decoder follows.
     pub fn spec(&self) -> &DecoderSpec {
         &self.spec

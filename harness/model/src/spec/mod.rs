@@ -215,24 +215,6 @@ impl DecoderSpec {
         Some(self.max_positions + positions.offset)
     }
 
-    /// Floating-point operations of one token's forward pass: 2 per matrix weight and 4·width of all heads per token attended
-    /// to and layer (reference: Kaplan et al. 2020, §2.1), `context` being the number of tokens before the query's window cuts.
-    pub fn forward_flops(&self, context: f64) -> f64 {
-        let shapes = self.weight_shapes();
-        let matrices = shapes.values().filter(|shape| shape.len() == 2);
-        let weights: usize = matrices.map(|shape| shape[0] * shape[1]).sum();
-        let embedding = if self.head.tied {
-            0
-        } else {
-            self.vocabulary * self.embedding.width
-        };
-        let looked_up = embedding + self.position_rows().unwrap_or(0) * self.width;
-        let queries = (self.attention.heads * self.attention.head_dim) as f64;
-        let seen = |layer: &Layer| layer.window.map_or(context, |w| context.min(w as f64));
-        let attended: f64 = self.layers.iter().map(seen).sum();
-        2.0 * (weights - looked_up) as f64 + 4.0 * queries * attended
-    }
-
     /// Values that one layer keeps for one token until gradients are computed, and what computing them takes: measured for
     /// SmolLM2-135M as 14,900, here 15,744.
     pub fn layer_training_floats(&self) -> usize {

@@ -104,6 +104,13 @@ impl LayerParts {
             .chain(self.query_key_norm.iter().flatten())
     }
 
+    /// Name and shape of every weight.
+    pub(crate) fn shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let norms = self.norms().flat_map(NormPart::shapes);
+        let linears = self.linears().into_iter().flat_map(LinearPart::shapes);
+        norms.chain(linears).collect()
+    }
+
     pub(crate) fn linears(&self) -> Vec<&LinearPart> {
         let mut linears = vec![&self.attention_output, &self.down];
         match &self.query_key_value {
@@ -132,8 +139,7 @@ impl DecoderSpec {
         shapes.extend(self.final_norm_part().iter().flat_map(NormPart::shapes));
         for index in 0..self.layers.len() {
             let layer = self.layer_parts(index);
-            shapes.extend(layer.norms().flat_map(NormPart::shapes));
-            shapes.extend(layer.linears().into_iter().flat_map(LinearPart::shapes));
+            shapes.extend(layer.shapes());
         }
         shapes
     }
