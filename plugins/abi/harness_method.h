@@ -13,7 +13,7 @@
 //
 // 1. the symbol is there; 2. the table pointer is not null; 3. struct_size is sane (at least HEADER_SIZE, at most
 //    MAX_STRUCT_SIZE); 4. abi_major equals ABI_MAJOR and abi_minor is at most the host's ABI_MINOR; 5. struct_size
-//    covers every field of that minor version, and each function pointer is set.
+//    covers every field of that minor version, and each function pointer is set, of loss and train exactly one.
 //
 // # Growth
 //
@@ -30,6 +30,11 @@
 // - **Panics and exceptions** must not cross: they abort the process. A method reports them as Status::PANIC.
 // - **Failed operations** do not stop a method: they return a *poisoned* handle that remembers what failed. Poison spreads to all that is computed from it,
 //   and the host reports the first failure when the loss is returned.
+//
+// # Two tiers
+//
+// A library sets either loss, asked once a step by the harness's own loop, or since 1.1 train, which has a loop of its own and asks
+// the host, through the extension TRAINER, for batches, gradients and steps.
 #ifndef HARNESS_METHOD_H
 #define HARNESS_METHOD_H
 
@@ -37,10 +42,11 @@
 #include <stdint.h>
 
 #define HARNESS_ABI_MAJOR 1u
-#define HARNESS_ABI_MINOR 0u
+#define HARNESS_ABI_MINOR 1u
 #define HARNESS_HIDDEN_STATES "harness.hidden_states.1"
+#define HARNESS_TRAINER "harness.trainer.1"
 
-// Names a tensor of the current step; 0 names nothing.
+// Names a tensor of the current step, a parameter set or an optimiser; 0 names nothing.
 typedef uint64_t harness_handle;
 // 0: done. 1: refused or failed, the reason is in the error sink. 2: a bug was caught.
 typedef int32_t harness_status;
@@ -164,6 +170,8 @@ enum harness_operation {
     HARNESS_OPERATION_MEAN = 19,
     // The same values as constants: no gradient flows through.
     HARNESS_OPERATION_DETACH = 20,
+    // Since 1.1. 1 where a > b, else 0: constants.
+    HARNESS_OPERATION_GREATER = 21,
 };
 
 typedef struct harness_host_table {
@@ -229,6 +237,57 @@ typedef struct harness_hidden_states {
     harness_handle (*length)(void * context, uint32_t model, uint32_t role, uint32_t positions, uint32_t layer);
 } harness_hidden_states;
 
+typedef struct harness_trainer_table {
+    // Size of this struct in bytes as the host was compiled.
+    size_t struct_size;
+    // Since 1.1. Draws the next batch of the forget set and of every role that the description needs, by the run's seed. Every tensor of
+    // the batch before is void. Before the first batch there is no tensor to ask for.
+    harness_status (*next_batch)(void * context, harness_text_sink reason);
+    // Since 1.1. Optimiser steps that the run still allows; 0 where the context is not the current one.
+    uint64_t (*steps_left)(void * context);
+    // Since 1.1. 1 if the run is to end soon: the method should restore what it wants kept, and return; else 0.
+    uint32_t (*cancelled)(void * context);
+    // Since 1.1. The learning rate that the run's schedule has for the next optimiser step.
+    double (*learning_rate)(void * context);
+    // Since 1.1. The gradients of the scalar loss by every trainable parameter: a set, zeros where the loss does not depend on a parameter. A
+    // loss that depends on none, or is not finite, poisons the set. loss keeps its value.
+    harness_handle (*gradients)(void * context, harness_handle loss);
+    // Since 1.1. A copy of the parameters as they are now: a set.
+    harness_handle (*weights)(void * context);
+    // Since 1.1. Makes the parameters equal to set, whose values must be finite.
+    harness_status (*set_weights)(void * context, harness_handle set, harness_text_sink reason);
+    // Since 1.1. Adds factor times set to the parameters; the sum must be finite.
+    harness_status (*update)(void * context, harness_handle set, double factor, harness_text_sink reason);
+    // Since 1.1. Makes the change of the model since the parameters were since factor times as large: the parameters become since + factor *
+    // (now - since). The change of a LoRA adapter is the product of its halves, so its second half is scaled instead, which
+    // must have been zero in since.
+    harness_status (*scale_change)(void * context, harness_handle since, double factor, harness_text_sink reason);
+    // Since 1.1. Applies the Operation with code operation, which must be elementwise, to each parameter's tensors of sets
+    // (sets_length handles) and scalars (scalars_length numbers): a set. Both arrays are borrowed for the call.
+    harness_handle (*combine)(void * context, uint32_t operation, const harness_handle * sets, size_t sets_length, const double * scalars, size_t scalars_length);
+    // Since 1.1. Writes the sum over all elements of first times second, summed in 64 bits in a fixed order, to product.
+    harness_status (*dot)(void * context, harness_handle first, harness_handle second, double * product, harness_text_sink reason);
+    // Since 1.1. Writes the value below which the share share, from 0 to 1, of all elements of set lies, between two neighbours
+    // by linear interpolation, to value.
+    harness_status (*quantile)(void * context, harness_handle set, double share, double * value, harness_text_sink reason);
+    // Since 1.1. Ones for the parameters whose whole name the regular expression pattern matches, zeros for the others: a set. A pattern
+    // that matches none poisons it.
+    harness_handle (*select)(void * context, harness_text pattern);
+    // Since 1.1. Random numbers of a Distribution: a set. They depend on the run's seed, stream, the parameter's name and the place in
+    // it alone.
+    harness_handle (*random)(void * context, uint64_t stream, uint32_t distribution);
+    // Since 1.1. An optimiser of all trainable parameters without a step behind it. kind is adamw or sgd; options is a JSON object: for
+    // both max_gradient_norm (null: no clipping), for adamw also weight_decay, beta1, beta2 and epsilon. Absent
+    // names, and an empty text, mean the run's.
+    harness_handle (*optimizer)(void * context, harness_text kind, harness_text options);
+    // Since 1.1. Takes a step of optimizer along gradients, a set, and writes their joint norm before clipping to norm. Refused when the
+    // run's steps are used up, and when a gradient is not finite.
+    harness_status (*step)(void * context, harness_handle optimizer, harness_handle gradients, double learning_rate, double * norm, harness_text_sink reason);
+    // Since 1.1. Ends a step: the run's log gets a line with the value of the scalar loss, which must be finite, what log_scalar recorded, and what went through
+    // the models since the step before. Refused when the run's steps are used up.
+    harness_status (*finish_step)(void * context, harness_handle loss, harness_text_sink reason);
+} harness_trainer_table;
+
 typedef struct harness_method_table {
     // Size of this struct in bytes as the library was compiled.
     size_t struct_size;
@@ -252,12 +311,16 @@ typedef struct harness_method_table {
     // Status::OK writes a non-null pointer to *instance: the library owns what it points to, the host owns the right to use it until it calls destroy exactly
     // once. From then on the instance is used from the thread that made it.
     harness_status (*create)(harness_text options, void * * instance, harness_text_sink error);
-    // Since 1.0. Computes one training step's loss and writes the handle of a differentiable scalar to *loss; the host then owns that
+    // Since 1.0. The tier of methods that are a loss; null where train is set. Computes one training step's loss and writes the handle of a differentiable scalar to *loss; the host then owns that
     // handle. host, all it points to, and all handles of the step are the host's and valid only until this call returns. The method
     // may release handles early, and need not release any.
     harness_status (*loss)(void * instance, const harness_host_table * host, harness_handle * loss, harness_text_sink error);
     // Since 1.0. Frees the instance, which is not used after that. Cannot fail.
     void (*destroy)(void * instance);
+    // Since 1.1. The tier of methods that own their loop; null where loss is set. Called once: trains, and returns when the weights are as they
+    // are to be kept. host, all it points to, the extension TRAINER and all handles are the host's and valid only until this call
+    // returns; the method may release handles early, and need not release any.
+    harness_status (*train)(void * instance, const harness_host_table * host, harness_text_sink error);
 } harness_method_table;
 
 // The one symbol that a library exports.

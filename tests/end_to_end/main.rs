@@ -10,12 +10,16 @@
 
 mod adapter;
 mod authoring;
+mod bench;
 mod dataset_sources;
 mod demo;
 mod eval;
 mod eval_groups;
 mod eval_options;
+#[cfg(target_os = "linux")]
+mod fault_table;
 mod faults;
+mod finetune;
 mod hub_server;
 mod integrity;
 mod methods;

@@ -1,7 +1,7 @@
 //! What the tests share: a temporary folder with a tiny model, a task and its rows, and a way to run the binary there.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use candle_core::Device;
 use harness_model::{Weights, read_spec};
@@ -17,6 +17,22 @@ pub(crate) struct Outcome {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+impl Outcome {
+    pub(crate) fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The lines that tell of an error.
+    pub(crate) fn errors(&self) -> Vec<&str> {
+        let lines = self.stderr.lines();
+        lines.filter(|line| line.starts_with("harness: ")).collect()
+    }
 }
 
 impl World {
@@ -61,7 +77,14 @@ impl World {
 
     /// The same with variables in the environment.
     pub(crate) fn harness_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
-        let output = Command::new(env!("CARGO_BIN_EXE_harness"))
+        let mut command = self.command(env!("CARGO_BIN_EXE_harness"), arguments);
+        Outcome::of(command.envs(environment.iter().copied()).output().unwrap())
+    }
+
+    /// A program in the folder, with the environment of [`Self::harness`].
+    pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .current_dir(self.folder.path())
             .env("HARNESS_METHODS", library_folder())
@@ -70,15 +93,8 @@ impl World {
                 Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tasks"),
             )
             // No test asks the real hub.
-            .env("HF_HUB_OFFLINE", "1")
-            .envs(environment.iter().copied())
-            .output()
-            .unwrap();
-        Outcome {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+            .env("HF_HUB_OFFLINE", "1");
+        command
     }
 
     /// The same, for a run that must succeed.
@@ -91,11 +107,7 @@ impl World {
     /// The same, for a run that must fail with `code` and one line that holds all of `parts`.
     pub(crate) fn fails(&self, code: i32, arguments: &[&str], parts: &[&str]) {
         let outcome = self.harness(arguments);
-        let said: Vec<&str> = outcome
-            .stderr
-            .lines()
-            .filter(|line| line.starts_with("harness: "))
-            .collect();
+        let said = outcome.errors();
         assert_eq!(outcome.code, code, "{arguments:?}: {}", outcome.stderr);
         assert_eq!(
             said.len(),
@@ -191,6 +203,11 @@ fn row(i: usize) -> Value {
 
 /// A Llama of two narrow layers over bytes, with random weights.
 pub(crate) fn write_model(directory: &Path) {
+    write_model_of_seed(directory, 1);
+}
+
+/// The same with other random weights.
+pub(crate) fn write_model_of_seed(directory: &Path, seed: u64) {
     std::fs::create_dir_all(directory).unwrap();
     let write = |name: &str, value: &Value| {
         std::fs::write(directory.join(name), value.to_string()).unwrap();
@@ -210,7 +227,7 @@ pub(crate) fn write_model(directory: &Path) {
         &json!({ "bos_token": "<end>", "eos_token": "<end>" }),
     );
     let spec = read_spec(directory).unwrap();
-    let weights = Weights::random(&spec, 1, &Device::Cpu).unwrap();
+    let weights = Weights::random(&spec, seed, &Device::Cpu).unwrap();
     weights.write(&directory.join("model.safetensors")).unwrap();
 }
 

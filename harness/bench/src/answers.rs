@@ -1,12 +1,15 @@
-//! Sets of prompts with answers in a training or scoring role, and how well a model knows their answers.
+//! Sets of prompts with answers in a training or scoring role, and how well a model knows each answer.
 
-use harness_engine::{Encoder, Progress, Scorer, TokenScore};
-use harness_metric::{answer_probability, extraction_strength, mean, mean_stderr};
+use harness_engine::{Encoder, Progress, Scorer};
+use harness_metric::{loss_per_compressed_byte, mean, mean_stderr};
 use harness_model::train::TokenizedPair;
-use harness_task::TrainingPair;
+use harness_task::{AnswerTokens, TrainingPair};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{BenchError, Result};
+
+/// Open-unlearning's share of tokens for Min-K% and Min-K%++ in its TOFU and MUSE configurations.
+pub const MIN_K_SHARE: f64 = 0.4;
 
 /// A prompt and its answer as texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +36,48 @@ pub struct AnswerSet {
     pub name: String,
     /// Its tokenized documents; the answers end with the end-of-text token where there is one.
     pub pairs: Vec<TokenizedPair>,
+    /// The answers as texts, without white space around them.
+    pub texts: Vec<String>,
+}
+
+/// How well a model knows one answer, whose values are those of the task metrics of the same names: probability and loss count the
+/// end-of-text token, the others do not.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AnswerRecord {
+    /// Answer tokens, the end-of-text token included.
+    pub tokens: usize,
+    /// Mean negative log-likelihood, in nats a token.
+    pub loss: f64,
+    /// Length-normalised probability.
+    pub probability: f64,
+    /// Extraction strength, whose floor is 0.
+    pub extraction_strength: f64,
+    /// Share of tokens that are the model's choice.
+    pub exact_memorization: f64,
+    /// Min-K% of the lowest [`MIN_K_SHARE`].
+    pub min_k: f64,
+    /// Min-K%++ of the lowest [`MIN_K_SHARE`]; absent where nobody asked for it.
+    pub min_k_plus_plus: Option<f64>,
+    /// Loss over the bytes of the compressed answer.
+    pub zlib: f64,
+}
+
+impl AnswerRecord {
+    fn new(tokens: &AnswerTokens, text: &str) -> Result<Self> {
+        let loss = tokens.loss(true)?;
+        let standardised = tokens.standardised.as_ref();
+        let min_k_plus_plus = standardised.map(|_| tokens.min_k_plus_plus(false, MIN_K_SHARE));
+        Ok(Self {
+            tokens: tokens.counted(true),
+            loss,
+            probability: tokens.probability(true)?,
+            extraction_strength: tokens.extraction_strength(false, false)?,
+            exact_memorization: tokens.exact_memorisation(false)?,
+            min_k: tokens.min_k(false, MIN_K_SHARE)?,
+            min_k_plus_plus: min_k_plus_plus.transpose()?,
+            zlib: loss_per_compressed_byte(loss, text)?,
+        })
+    }
 }
 
 /// How well a model knows a set of answers: means over documents with their standard errors.
@@ -44,6 +89,28 @@ pub struct AnswerKnowledge {
     pub extraction_strength: Estimate,
     /// Mean negative log-likelihood of all answer tokens together, in nats a token.
     pub loss: f64,
+}
+
+impl AnswerKnowledge {
+    /// Of the records of a set's documents.
+    ///
+    /// # Errors
+    /// On no records.
+    pub fn of(records: &[AnswerRecord]) -> Result<Self> {
+        let estimate = |of: fn(&AnswerRecord) -> f64| {
+            Estimate::of(&records.iter().map(of).collect::<Vec<f64>>())
+        };
+        let tokens: usize = records.iter().map(|record| record.tokens).sum();
+        let losses = records.iter();
+        let total: f64 = losses
+            .map(|record| record.loss * record.tokens as f64)
+            .sum();
+        Ok(Self {
+            probability: estimate(|record| record.probability)?,
+            extraction_strength: estimate(|record| record.extraction_strength)?,
+            loss: total / tokens as f64,
+        })
+    }
 }
 
 /// A mean over documents.
@@ -82,14 +149,15 @@ impl AnswerSet {
                 .training_pair(&pair.prompt, &pair.answer)
                 .map_err(place)
         };
-        let pairs = pairs
-            .iter()
-            .enumerate()
-            .map(tokenize)
-            .collect::<Result<_>>()?;
+        let texts = pairs.iter().map(|pair| pair.answer.trim().to_owned());
         Ok(Self {
             name: name.to_owned(),
-            pairs,
+            texts: texts.collect(),
+            pairs: pairs
+                .iter()
+                .enumerate()
+                .map(tokenize)
+                .collect::<Result<_>>()?,
         })
     }
 
@@ -109,41 +177,32 @@ impl AnswerSet {
         Err(BenchError::Request(message))
     }
 
-    /// Scores the answers with a model.
+    /// What a model knows of each answer; with `standardise`, Min-K%++ too, which takes half as long again in the head.
     ///
     /// # Errors
     /// When the model fails or gives values that are not finite.
+    pub fn records(
+        &self,
+        scorer: &mut Scorer,
+        standardise: bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<AnswerRecord>> {
+        let scored = scorer.score_answers(&self.pairs, standardise, progress)?;
+        let scored = scored.iter().zip(&self.texts);
+        scored
+            .map(|(tokens, text)| AnswerRecord::new(tokens, text))
+            .collect()
+    }
+
+    /// Means of what a model knows of the answers.
+    ///
+    /// # Errors
+    /// As [`Self::records`].
     pub fn knowledge(
         &self,
         scorer: &mut Scorer,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<AnswerKnowledge> {
-        let eos = scorer.encoder().tokenizer().eos();
-        let scores = scorer.score_pairs(&self.pairs, progress)?;
-        let mut probabilities = Vec::with_capacity(scores.len());
-        let mut strengths = Vec::with_capacity(scores.len());
-        let (mut total, mut tokens) = (0.0, 0);
-        for (pair, scores) in self.pairs.iter().zip(&scores) {
-            let logprobs: Vec<f64> = scores
-                .iter()
-                .map(|score| f64::from(score.logprob))
-                .collect();
-            probabilities.push(answer_probability(&logprobs)?);
-            strengths.push(extraction_strength(&without_eos(pair, scores, eos))?);
-            total -= logprobs.iter().sum::<f64>();
-            tokens += logprobs.len();
-        }
-        Ok(AnswerKnowledge {
-            probability: Estimate::of(&probabilities)?,
-            extraction_strength: Estimate::of(&strengths)?,
-            loss: total / tokens as f64,
-        })
+        AnswerKnowledge::of(&self.records(scorer, false, progress)?)
     }
-}
-
-/// Whether each answer token is the model's own choice, leaving out an end-of-text token that is not the whole answer.
-fn without_eos(pair: &TokenizedPair, scores: &[TokenScore], eos: Option<u32>) -> Vec<bool> {
-    let ends = scores.len() > 1 && eos.is_some() && pair.answer.last().copied() == eos;
-    let kept = scores.len() - usize::from(ends);
-    scores[..kept].iter().map(|score| score.is_argmax).collect()
 }

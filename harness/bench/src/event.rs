@@ -1,5 +1,7 @@
 //! What an experiment tells while it runs: the terminal and the record on disk are two listeners of many possible ones.
 
+use crate::unlearn::StepRecord;
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -22,6 +24,8 @@ pub enum Event {
         /// A short remark on the state, such as the loss.
         remark: String,
     },
+    /// A step of unlearning was taken.
+    Step(StepRecord),
     /// A stage ended.
     StageFinished {
         /// A short remark on the outcome.

@@ -1,18 +1,100 @@
-//! Fine-tuning on answers: the loop behind pre-training the demo's models and behind relearning. Knows no methods.
+//! Fine-tuning on answers: the loop behind `harness finetune`, the demo's models and relearning. Knows no methods.
 
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use candle_core::Var;
 use harness_model::train::{
-    AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _, Schedule,
+    AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _, Schedule, ScheduleKind,
 };
-use harness_model::{Decoder, DecoderSpec, Weights};
+use harness_model::{Decoder, DecoderSpec, Lora, LoraConfig, Weights};
+use serde::{Deserialize, Serialize};
 
 use crate::answers::AnswerSet;
 use crate::error::{BenchError, Result};
+use crate::event::{Event, Observer};
 use crate::order::EpochOrder;
+
+/// How a model is fine-tuned.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FineTuning {
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Documents a step.
+    pub batch_size: usize,
+    /// Peak learning rate of `AdamW`.
+    pub learning_rate: f64,
+    /// Steps over which the rate rises from zero.
+    pub warmup_steps: usize,
+    /// What follows the warm-up.
+    pub schedule: ScheduleKind,
+    /// Decoupled weight decay of matrices.
+    pub weight_decay: f64,
+    /// Joint L2 norm that gradients are clipped to; absent: no clipping.
+    pub max_gradient_norm: Option<f64>,
+    /// Rank of adapters on every projection inside the layers, which alone are trained; absent: all weights are.
+    pub lora_rank: Option<usize>,
+    /// Whether each layer keeps its input alone and is run again for the gradients.
+    pub activation_checkpoints: bool,
+    /// Seed of the order of documents, and of new adapters.
+    pub seed: u64,
+}
+
+impl Default for FineTuning {
+    /// The seed project's settings, for as many steps as somebody says: constant rate, gradients clipped to 1, every weight.
+    fn default() -> Self {
+        Self {
+            steps: 1,
+            batch_size: 4,
+            learning_rate: 1e-5,
+            warmup_steps: 0,
+            schedule: ScheduleKind::Constant,
+            weight_decay: 0.01,
+            max_gradient_norm: Some(1.0),
+            lora_rank: None,
+            activation_checkpoints: false,
+            seed: 0,
+        }
+    }
+}
+
+impl FineTuning {
+    /// Steps of `epochs` passes over `documents` documents; the last batch may begin another pass.
+    pub fn steps_of_epochs(epochs: usize, documents: usize, batch_size: usize) -> usize {
+        (epochs * documents).div_ceil(batch_size.max(1))
+    }
+
+    fn schedule(&self) -> Schedule {
+        Schedule {
+            peak: self.learning_rate,
+            warmup_steps: self.warmup_steps,
+            total_steps: self.steps,
+            kind: self.schedule,
+        }
+    }
+}
+
+/// What fine-tuning took.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FineTuningSummary {
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Tokens trained on.
+    pub tokens: usize,
+    /// Loss of the first batch, in nats a token.
+    pub first_loss: f64,
+    /// Loss of the last batch before its update.
+    pub last_loss: f64,
+    /// Wall time of the steps.
+    pub seconds: f64,
+}
 
 /// A model in training on one set of answers.
 pub(crate) struct FineTuner<'a> {
     set: &'a AnswerSet,
     weights: Weights,
+    /// What is trained beside frozen weights.
+    adapter: Option<Lora>,
     decoder: Decoder,
     optimizer: AdamW,
     gradients: GradientSet,
@@ -37,34 +119,31 @@ impl<'a> FineTuner<'a> {
         spec: &DecoderSpec,
         weights: &Weights,
         set: &'a AnswerSet,
-        batch_size: usize,
-        schedule: Schedule,
-        seed: u64,
+        options: &FineTuning,
     ) -> Result<Self> {
-        set.require_batch(batch_size)?;
-        let (weights, variables) = weights.trainable()?;
-        let decoder = Decoder::new(spec.clone(), &weights)?;
+        set.require_batch(options.batch_size)?;
+        let (weights, adapter, variables) = trainable(spec, weights, options)?;
+        let mut decoder = Decoder::new(spec.clone(), &weights)?;
+        if options.activation_checkpoints {
+            decoder = decoder.with_activation_checkpoints()?;
+        }
         let gradients = GradientSet::new(&variables);
-        let optimizer = AdamW::new(variables, AdamWOptions::default());
-        let order = EpochOrder::new(set.pairs.len(), seed);
+        let adamw = AdamWOptions {
+            weight_decay: options.weight_decay,
+            max_gradient_norm: options.max_gradient_norm,
+            ..AdamWOptions::default()
+        };
         Ok(Self {
             set,
             weights,
+            adapter,
             decoder,
-            optimizer,
+            optimizer: AdamW::new(variables, adamw),
             gradients,
-            order,
-            schedule,
-            batch_size,
+            order: EpochOrder::new(set.pairs.len(), options.seed),
+            schedule: options.schedule(),
+            batch_size: options.batch_size,
             steps: 0,
-        })
-    }
-
-    /// With less memory and more time for each step.
-    pub(crate) fn with_activation_checkpoints(self) -> Result<Self> {
-        Ok(Self {
-            decoder: self.decoder.with_activation_checkpoints()?,
-            ..self
         })
     }
 
@@ -93,8 +172,66 @@ impl<'a> FineTuner<'a> {
         })
     }
 
-    /// The weights as they are now; they go on changing with further steps.
-    pub(crate) fn weights(&self) -> &Weights {
-        &self.weights
+    /// The model as it is now, without gradients and with its adapter merged: to score it or to write it. Unless there is an
+    /// adapter, its tensors go on changing with further steps.
+    pub(crate) fn weights(&self) -> Result<Weights> {
+        match &self.adapter {
+            None => Ok(self.weights.constants()),
+            Some(lora) => Ok(lora.merge(&self.weights)?),
+        }
     }
+}
+
+/// Weights that gradients are computed for, in full or in adapters beside them.
+fn trainable(
+    spec: &DecoderSpec,
+    weights: &Weights,
+    options: &FineTuning,
+) -> Result<(Weights, Option<Lora>, BTreeMap<String, Var>)> {
+    let Some(rank) = options.lora_rank else {
+        let (weights, variables) = weights.trainable()?;
+        return Ok((weights, None, variables));
+    };
+    let config = LoraConfig {
+        rank,
+        alpha: 2.0 * rank as f64,
+        ..LoraConfig::default()
+    };
+    let device = Decoder::new(spec.clone(), weights)?.device().clone();
+    let lora = Lora::new(spec, config, options.seed, &device)?;
+    let (lora, variables) = lora.trainable(options.seed)?;
+    Ok((weights.with_adapters(&lora)?, Some(lora), variables))
+}
+
+/// Fine-tunes a copy of `weights` on `set`.
+///
+/// # Errors
+/// When a batch is larger than the set, the loss stops being finite, or the model fails.
+pub fn finetune(
+    spec: &DecoderSpec,
+    weights: &Weights,
+    set: &AnswerSet,
+    options: &FineTuning,
+    observer: &mut Observer,
+) -> Result<(Weights, FineTuningSummary)> {
+    let mut tuner = FineTuner::new(spec, weights, set, options)?;
+    let (start, mut tokens, mut losses) = (Instant::now(), 0, Vec::new());
+    for done in 1..=options.steps {
+        let step = tuner.step()?;
+        tokens += step.tokens;
+        losses.push(step.loss);
+        observer(Event::StageAdvanced {
+            done,
+            work_done: None,
+            remark: format!("loss {:.3}", step.loss),
+        });
+    }
+    let summary = FineTuningSummary {
+        steps: options.steps,
+        tokens,
+        first_loss: losses.first().copied().unwrap_or(f64::NAN),
+        last_loss: losses.last().copied().unwrap_or(f64::NAN),
+        seconds: start.elapsed().as_secs_f64(),
+    };
+    Ok((tuner.weights()?, summary))
 }

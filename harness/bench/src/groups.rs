@@ -1,7 +1,7 @@
 //! Scores of groups out of those of the tasks below them, as lm-eval pools them. Asks no model, and leaves a group without a
 //! score where none of its tasks has the metric.
 
-use harness_metric::{mean, mean_by_size, pooled_stderr, unweighted_mean_stderr};
+use harness_metric::{harmonic_mean, mean, mean_by_size, pooled_stderr, unweighted_mean_stderr};
 use harness_task::{AggregateMetric, AggregatedMetric, GroupNode, TaskNode, TaskResult};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -52,6 +52,10 @@ fn score_group(node: &GroupNode, tasks: &[&TaskResult]) -> Result<GroupResult> {
         lacking: Vec::new(),
     };
     for wanted in &node.aggregate_metric_list {
+        if !wanted.harmonic_mean_of.is_empty() {
+            group.metrics.push(harmonic(wanted, tasks)?);
+            continue;
+        }
         let filters = match &wanted.filter_list {
             Some(filters) => filters.clone(),
             None => filters_of(&wanted.metric, tasks),
@@ -81,6 +85,25 @@ fn score_group(node: &GroupNode, tasks: &[&TaskResult]) -> Result<GroupResult> {
         }
     }
     Ok(group)
+}
+
+/// The harmonic mean of metrics of several tasks, such as TOFU's model utility. Its parts share documents, so there is no standard
+/// error without them.
+fn harmonic(wanted: &AggregateMetric, tasks: &[&TaskResult]) -> Result<AggregatedMetric> {
+    let of = &wanted.harmonic_mean_of;
+    let all = tasks.iter().flat_map(|task| &task.metrics);
+    let parts: Vec<&AggregatedMetric> = all.filter(|found| of.contains(&found.name)).collect();
+    let scores: Vec<f64> = parts.iter().map(|part| part.value).collect();
+    Ok(AggregatedMetric {
+        name: wanted.metric.clone(),
+        filter: parts
+            .first()
+            .map_or_else(|| "none".to_owned(), |part| part.filter.clone()),
+        value: harmonic_mean(&scores)?,
+        stderr: None,
+        documents: tasks.iter().map(|task| task.effective_documents).sum(),
+        higher_is_better: true,
+    })
 }
 
 /// The filter pipelines under which tasks have a metric, in the order in which they come up.
@@ -174,6 +197,7 @@ mod tests {
             metric: metric.to_owned(),
             filter_list,
             weight_by_size,
+            harmonic_mean_of: Vec::new(),
         }
     }
 
@@ -226,6 +250,32 @@ mod tests {
         assert_eq!(filters, ["strict", "flexible"]);
         assert_eq!(scored[1].metrics[0].documents, 4);
         assert_eq!(scored[1].lacking, ["em is not among the scores of b"]);
+    }
+
+    #[test]
+    fn model_utility_is_over_metrics_and_tasks() {
+        let (a, b) = (
+            task(
+                "a",
+                &[
+                    ("probability", "none", 0.5, None),
+                    ("acc", "none", 0.1, None),
+                ],
+                10,
+            ),
+            task("b", &[("share", "none", 0.25, None)], 30),
+        );
+        let utility = AggregateMetric {
+            harmonic_mean_of: vec!["probability".to_owned(), "share".to_owned()],
+            ..wanted("model_utility", None, true)
+        };
+        let node = group("g", &[utility], vec![leaf("a"), leaf("b")]);
+        let [scored] = &score_groups(&[TaskNode::Group(node)], &[&a, &b]).unwrap()[..] else {
+            panic!("one group")
+        };
+        // 2 / (1/0.5 + 1/0.25)
+        assert!((scored.metrics[0].value - 1.0 / 3.0).abs() < 1e-15);
+        assert_eq!(scored.metrics[0].name, "model_utility");
     }
 
     #[test]

@@ -98,6 +98,7 @@ fn made_up_answers(document: &DocumentRequests) -> impl Iterator<Item = Response
                 text: right.clone(),
             },
             Request::LoglikelihoodRolling { .. } => Response::LoglikelihoodRolling { logprob },
+            Request::Answer { .. } => Response::made_up_answer(logprob),
             _ => Response::Loglikelihood {
                 logprob,
                 is_greedy: false,
@@ -157,8 +158,13 @@ fn gives_itself_away<'a>(
     let is_repeated = |document: &&DocumentRequests| {
         let question = questions.get(&document.doc_id).map(|text| text.trim());
         let question = question.filter(|text| text.chars().count() >= SHORTEST_QUESTION);
-        let Some(Request::Loglikelihood { context, .. } | Request::GenerateUntil { context, .. }) =
-            document.requests.first()
+        let Some(
+            Request::Loglikelihood { context, .. }
+            | Request::GenerateUntil { context, .. }
+            | Request::Answer {
+                prompt: context, ..
+            },
+        ) = document.requests.first()
         else {
             return false;
         };

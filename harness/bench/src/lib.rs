@@ -4,8 +4,8 @@
 //! process ([`unlearn`]), everything else in this one.
 
 pub mod demo;
+pub mod experiment;
 pub mod relearn;
-pub mod scorecard;
 pub mod unlearn;
 
 mod answers;
@@ -19,10 +19,11 @@ mod order;
 mod run_directory;
 mod suspicion;
 
-pub use answers::{AnswerKnowledge, AnswerSet, Estimate, TextPair};
+pub use answers::{AnswerKnowledge, AnswerRecord, AnswerSet, Estimate, MIN_K_SHARE, TextPair};
 pub use error::{BenchError, Result};
 pub use evaluate::{Evaluation, EvaluationProgress, Questions, evaluate};
 pub use event::{Event, Observer};
+pub use finetune::{FineTuning, FineTuningSummary, finetune};
 pub use groups::{GroupResult, score_groups};
 pub use integrity::{Integrity, check_integrity};
 pub use run_directory::{RunDirectory, sha256_hex};

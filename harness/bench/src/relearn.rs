@@ -5,32 +5,16 @@
 
 use std::time::Instant;
 
-use harness_model::train::{Schedule, ScheduleKind};
 use harness_model::{DecoderSpec, Weights};
 use serde::{Deserialize, Serialize};
 
 use crate::answers::AnswerSet;
 use crate::error::Result;
 use crate::event::{Event, Observer};
-use crate::finetune::FineTuner;
+use crate::finetune::{FineTuner, FineTuning};
 
 /// Losses that the running mean covers.
 pub const WINDOW: usize = 10;
-
-/// The attacker's settings.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RelearnOptions {
-    /// Documents a step.
-    pub batch_size: usize,
-    /// Learning rate, constant.
-    pub learning_rate: f64,
-    /// Steps after which the attacker gives up.
-    pub max_steps: usize,
-    /// Whether each layer keeps its input alone and is run again for the gradients.
-    pub activation_checkpoints: bool,
-    /// Seed of the order of documents.
-    pub seed: u64,
-}
 
 /// One model's way back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,7 +64,7 @@ impl RelearnCurve {
     }
 }
 
-/// Fine-tunes a copy of `weights` on `forget` until the running loss is at most `target_loss`.
+/// Fine-tunes a copy of `weights` on `forget` until the running loss is at most `target_loss`, or for all the attacker's steps.
 ///
 /// # Errors
 /// When the loss stops being finite or the model fails.
@@ -89,33 +73,17 @@ pub fn relearn(
     weights: &Weights,
     forget: &AnswerSet,
     target_loss: f64,
-    options: RelearnOptions,
+    attacker: &FineTuning,
     observer: &mut Observer,
 ) -> Result<RelearnCurve> {
-    let schedule = Schedule {
-        peak: options.learning_rate,
-        warmup_steps: 0,
-        total_steps: options.max_steps,
-        kind: ScheduleKind::Constant,
-    };
-    let mut tuner = FineTuner::new(
-        spec,
-        weights,
-        forget,
-        options.batch_size,
-        schedule,
-        options.seed,
-    )?;
-    if options.activation_checkpoints {
-        tuner = tuner.with_activation_checkpoints()?;
-    }
+    let mut tuner = FineTuner::new(spec, weights, forget, attacker)?;
     let mut curve = RelearnCurve::new(target_loss);
     let start = Instant::now();
-    while curve.steps < options.max_steps && !curve.reached {
+    while curve.steps < attacker.steps && !curve.reached {
         let step = tuner.step()?;
         curve.losses.push(step.loss);
         curve.steps += 1;
-        curve.samples += options.batch_size;
+        curve.samples += attacker.batch_size;
         curve.tokens += step.tokens;
         curve.seconds = start.elapsed().as_secs_f64();
         curve.reached = curve.running_loss() <= target_loss;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use harness_model::Staging;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -68,6 +69,19 @@ impl RunDirectory {
         self.path.join(name)
     }
 
+    /// Makes room for a directory inside, with what an earlier run may have left of it: all of it is this run's own.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub(crate) fn clear(&self, directory: &Path) -> Result<()> {
+        for stale in [Staging::path_of(directory), directory.to_owned()] {
+            if stale.starts_with(&self.path) && stale.exists() {
+                std::fs::remove_dir_all(&stale).map_err(io(&stale))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The recorded outcome of a stage, if it is there and came of the same `inputs`.
     pub fn finished<T: DeserializeOwned>(&self, stage: &str, inputs: &impl Serialize) -> Option<T> {
         let text = std::fs::read(self.record(stage)).ok()?;
@@ -103,16 +117,28 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        let file = self.join(name);
-        let problem = |error: serde_json::Error| BenchError::BadRecord {
-            path: file.clone(),
-            problem: error.to_string(),
-        };
-        let mut text = serde_json::to_string_pretty(value).map_err(problem)?;
-        text.push('\n');
-        write_atomically(&file, text.as_bytes())
+    pub fn write(&self, name: &str, contents: &[u8]) -> Result<()> {
+        write_atomically(&self.join(name), contents)
     }
+
+    /// Writes a file of JSON whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        write_json(&self.join(name), value)
+    }
+}
+
+/// Writes a file of JSON whole or not at all.
+pub(crate) fn write_json(file: &Path, value: &impl Serialize) -> Result<()> {
+    let problem = |error: serde_json::Error| BenchError::BadRecord {
+        path: file.to_owned(),
+        problem: error.to_string(),
+    };
+    let mut text = serde_json::to_string_pretty(value).map_err(problem)?;
+    text.push('\n');
+    write_atomically(file, text.as_bytes())
 }
 
 /// Writes beside the file and renames, so that a reader sees the old contents or the new, never a part.

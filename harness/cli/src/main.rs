@@ -31,6 +31,7 @@ struct Arguments {
 const EXAMPLES: &str = "Examples:
   harness demo
   harness eval --model DIR --tasks arc_easy,arc_challenge --data-dir DATA
+  harness finetune --model BASE --task tofu_forget01 tofu_retain99 --output-path OUT
   harness unlearn --model DIR --method npo --forget tofu_forget01 --retain tofu_retain99 --output-path OUT
   harness relearn --original DIR --unlearned OUT --forget tofu_forget01
 

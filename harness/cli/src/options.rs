@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use bytesize::ByteSize;
 use clap::Args;
 use harness_bench::TextPair;
-use harness_bench::unlearn::WorkerCommand;
+use harness_bench::unlearn::{ChildLimits, WorkerCommand};
 use harness_data::DataSource;
 use harness_model::DeviceName;
 use harness_task::{Limit, Task, TaskLibrary};
@@ -97,6 +98,7 @@ pub(crate) fn worker() -> Result<WorkerCommand> {
     Ok(WorkerCommand {
         program: std::env::current_exe()?,
         arguments: vec!["worker".into(), "--threads".into(), threads],
+        limits: ChildLimits::default(),
     })
 }
 
@@ -115,4 +117,13 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     number
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .ok_or_else(|| "a positive number of seconds".to_owned())
+}
+
+/// Reads a size in memory.
+pub(crate) fn memory_bytes(text: &str) -> Result<usize, String> {
+    let bytes = text.parse::<ByteSize>().ok();
+    bytes
+        .and_then(|bytes| usize::try_from(bytes.as_u64()).ok())
+        .filter(|&bytes| bytes > 0)
+        .ok_or_else(|| "a size such as 512MiB or 4GB".to_owned())
 }

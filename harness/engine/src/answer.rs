@@ -10,7 +10,7 @@ use crate::encoded::{EncodedRequests, RequestTokens};
 use crate::error::Result;
 use crate::generate::{Generator, Prompt};
 use crate::sampling::Sampling;
-use crate::scorer::{PairScore, Progress, Scorer};
+use crate::scorer::{PairScore, Progress, Scorer, answer_tokens};
 use crate::stopping::Stopping;
 
 /// What some work has brought.
@@ -25,11 +25,22 @@ pub struct Step {
 /// Receives steps; an error ends the work.
 pub type OnStep<'a> = dyn FnMut(Step) -> Result<()> + 'a;
 
+/// What is to become of the scores of tokens.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Sum,
+    RollingSum,
+    /// The scores themselves.
+    Tokens {
+        ends_text: bool,
+    },
+}
+
 /// A request to score that is not answered yet.
 struct Scored {
     /// Its place in the list.
     request: usize,
-    is_rolling: bool,
+    wanted: Wanted,
     pairs_left: usize,
     sum: PairScore,
 }
@@ -41,12 +52,13 @@ impl Scored {
         self.sum.is_greedy &= score.is_greedy;
     }
 
-    fn response(&self) -> Option<(usize, Response)> {
+    /// Once all pairs are scored; `last` are the tokens of the last one.
+    fn response(&self, last: &[TokenScore]) -> Option<(usize, Response)> {
         let PairScore { logprob, is_greedy } = self.sum;
-        let response = if self.is_rolling {
-            Response::LoglikelihoodRolling { logprob }
-        } else {
-            Response::Loglikelihood { logprob, is_greedy }
+        let response = match self.wanted {
+            Wanted::Sum => Response::Loglikelihood { logprob, is_greedy },
+            Wanted::RollingSum => Response::LoglikelihoodRolling { logprob },
+            Wanted::Tokens { ends_text } => Response::Answer(answer_tokens(last, ends_text)),
         };
         (self.pairs_left == 0).then_some((self.request, response))
     }
@@ -59,6 +71,8 @@ struct Work {
     /// Pairs to compute, with the places in `scored` of those they belong to.
     pairs: Vec<TokenizedPair>,
     owners: Vec<usize>,
+    /// Whether tokens are also set against all others in their places.
+    standardise: bool,
     prompts: Vec<Prompt>,
     /// The requests that prompts answer.
     generated: Vec<usize>,
@@ -126,10 +140,15 @@ impl Scorer {
         for (request, encoded) in encoded.0.into_iter().enumerate() {
             match encoded.tokens {
                 RequestTokens::Continuation(pair) => {
-                    self.add_scored(request, vec![pair], false, &mut work);
+                    self.add_scored(request, vec![pair], Wanted::Sum, &mut work);
                 }
                 RequestTokens::Windows(windows) => {
-                    self.add_scored(request, windows, true, &mut work);
+                    self.add_scored(request, windows, Wanted::RollingSum, &mut work);
+                }
+                RequestTokens::Answer(pair, standardise) => {
+                    let ends_text = self.encoder.ends_text(&pair);
+                    work.standardise |= standardise;
+                    self.add_scored(request, vec![pair], Wanted::Tokens { ends_text }, &mut work);
                 }
                 RequestTokens::Prompt(tokens, generation) => {
                     let number = encoded.number as u64;
@@ -151,17 +170,17 @@ impl Scorer {
         work
     }
 
-    /// Adds a request; what was scored before is not scored again.
+    /// Adds a request; a sum that was taken before is not taken again.
     fn add_scored(
         &self,
         request: usize,
         pairs: Vec<TokenizedPair>,
-        is_rolling: bool,
+        wanted: Wanted,
         work: &mut Work,
     ) {
         let mut scored = Scored {
             request,
-            is_rolling,
+            wanted,
             pairs_left: pairs.len(),
             sum: PairScore {
                 logprob: 0.0,
@@ -169,14 +188,18 @@ impl Scorer {
             },
         };
         for pair in pairs {
-            if let Some(&score) = self.known.get(&pair_key(&pair)) {
+            let known = match wanted {
+                Wanted::Tokens { .. } => None,
+                _ => self.known.get(&pair_key(&pair)),
+            };
+            if let Some(&score) = known {
                 scored.add(score);
             } else {
                 work.pairs.push(pair);
                 work.owners.push(work.scored.len());
             }
         }
-        match scored.response() {
+        match scored.response(&[]) {
             Some(answer) => work.answered.push(answer),
             None => work.scored.push(scored),
         }
@@ -192,14 +215,14 @@ impl Scorer {
         let (pairs, owners) = (std::mem::take(&mut work.pairs), &work.owners);
         let scored = &mut work.scored;
         let mut known = std::mem::take(&mut self.known);
-        self.score_each(&pairs, &mut |finished, pass| {
+        self.score_each(&pairs, work.standardise, &mut |finished, pass| {
             let mut answered = Vec::new();
             for (pair, scores) in finished {
                 let score = summed(&scores);
                 known.insert(pair_key(&pairs[pair]), score);
                 let scored = &mut scored[owners[pair]];
                 scored.add(score);
-                answered.extend(scored.response());
+                answered.extend(scored.response(&scores));
             }
             now.done += answered.len();
             now.tokens_asked = before.tokens_asked + pass.tokens_asked;

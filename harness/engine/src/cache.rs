@@ -1,6 +1,7 @@
 //! Answers kept on disk, found again by what they are answers to: the model's files by content, how it is asked, and the
 //! request, with seed and stream where a text is drawn. One `SQLite` file, which several processes may share. Judges no answer.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,13 @@ const FORMAT: &str = "2 float32";
 /// What tells models apart: a hash of their files' contents, and of how they are asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelIdentity([u8; 32]);
+
+/// In hexadecimal.
+impl fmt::Display for ModelIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 /// The answers of one model.
 pub struct AnswerCache {

@@ -75,21 +75,31 @@ impl Encoder {
         })
     }
 
-    /// Tokens of a prompt and the answer to train on, which ends with the end-of-text token where there is one; cut from
-    /// the left to the length that fits.
+    /// Tokens of a prompt and the answer to train on, as [`Self::ended_pair`] has them.
+    ///
+    /// # Errors
+    /// As [`Self::ended_pair`].
+    pub fn training_pair(&self, prompt: &str, answer: &str) -> Result<TokenizedPair> {
+        self.ended_pair(prompt, answer).map(|(pair, _)| pair)
+    }
+
+    /// Tokens of a prompt and of an answer that ends with the end-of-text token where there is one; cut from the left to the
+    /// length that fits. Tells whether any were dropped.
     ///
     /// # Errors
     /// As [`Self::pair`], and when the answer alone is too long.
-    pub fn training_pair(&self, prompt: &str, answer: &str) -> Result<TokenizedPair> {
+    pub fn ended_pair(&self, prompt: &str, answer: &str) -> Result<(TokenizedPair, bool)> {
         let mut pair = self.pair(prompt, answer)?;
-        if let Some(eos) = self
-            .tokenizer
-            .eos()
-            .filter(|eos| pair.answer.last() != Some(eos))
-        {
+        if let Some(eos) = self.tokenizer.eos().filter(|_| !self.ends_text(&pair)) {
             pair.answer.push(eos);
         }
-        self.cut(pair, answer).map(|(pair, _)| pair)
+        self.cut(pair, answer)
+    }
+
+    /// Whether an answer's last token is the one that ends texts.
+    pub fn ends_text(&self, pair: &TokenizedPair) -> bool {
+        let eos = self.tokenizer.eos();
+        eos.is_some() && pair.answer.last().copied() == eos
     }
 
     /// Keeps the last `max_length` + 1 tokens; tells whether any were dropped. The continuation is never cut.

@@ -43,6 +43,8 @@ pub(crate) enum RequestTokens {
     Continuation(TokenizedPair),
     /// Score every window; there may be none.
     Windows(Vec<TokenizedPair>),
+    /// Score each token of the answer after the prompt, and where asked for set it against all others.
+    Answer(TokenizedPair, bool),
     /// Generate after the prompt, at least one token long.
     Prompt(Vec<u32>, Box<Generation>),
 }
@@ -90,6 +92,14 @@ impl Encoder {
                 let (tokens, is_cut) = self.prompt(context, generation.max_tokens)?;
                 let generation = Box::new(generation.clone());
                 (RequestTokens::Prompt(tokens, generation), is_cut)
+            }
+            Request::Answer {
+                prompt,
+                answer,
+                standardise,
+            } => {
+                let (pair, is_cut) = self.ended_pair(prompt, answer)?;
+                (RequestTokens::Answer(pair, *standardise), is_cut)
             }
             other => return Err(EngineError::UnsupportedRequest(format!("{other:?}"))),
         };

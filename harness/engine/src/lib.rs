@@ -22,5 +22,5 @@ pub use encode::Encoder;
 pub use encoded::EncodedRequests;
 pub use error::{EngineError, Result};
 pub use harness_model::TokenScore;
-pub use memory::MemoryBudget;
+pub use memory::{MemoryBudget, free_memory_bytes};
 pub use scorer::{Progress, Scorer, ScoringStatistics};

@@ -35,14 +35,9 @@ impl MemoryBudget {
     /// Half of what the machine, or the control group that the process is in, has free now; at most 8 GiB, which is more than
     /// speed takes.
     pub fn of_free_memory() -> Self {
-        let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
-        let Ok(system) = System::new_with_specifics(memory) else {
-            return Self::default();
-        };
-        let group = system.cgroup_limits().map(|limits| limits.free_memory);
-        let free = system.available_memory().min(group.unwrap_or(u64::MAX));
-        match usize::try_from(free / 2) {
-            Ok(half) if half > 0 => Self::from_bytes(half.min(8 << 30)),
+        let half = free_memory_bytes().and_then(|free| usize::try_from(free / 2).ok());
+        match half {
+            Some(half) if half > 0 => Self::from_bytes(half.min(8 << 30)),
             _ => Self::default(),
         }
     }
@@ -56,6 +51,14 @@ impl MemoryBudget {
     pub(crate) fn kept_rows(self, spec: &DecoderSpec) -> usize {
         self.bytes / 2 / key_value_bytes(spec)
     }
+}
+
+/// Bytes that are free now, on the machine or in the control group that the process is in; `None` where the system does not tell.
+pub fn free_memory_bytes() -> Option<u64> {
+    let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
+    let system = System::new_with_specifics(memory).ok()?;
+    let group = system.cgroup_limits().map(|limits| limits.free_memory);
+    Some(system.available_memory().min(group.unwrap_or(u64::MAX)))
 }
 
 /// What a row's keys and values take in all layers.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use harness_model::train::TokenizedPair;
 use harness_model::{Decoder, KeyValueCache, Tokenizer};
+use harness_task::AnswerTokens;
 
 use crate::TokenScore;
 use crate::encode::Encoder;
@@ -132,30 +133,35 @@ impl Scorer {
         self.statistics
     }
 
-    /// Scores every answer token of `pairs`, in their order.
+    /// Scores every answer token of `pairs`, in their order; with `standardise`, also against all others in its place.
     ///
     /// # Errors
     /// When a pair holds a token outside the vocabulary.
-    pub fn score_pairs(
+    pub fn score_answers(
         &mut self,
         pairs: &[TokenizedPair],
+        standardise: bool,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<Vec<Vec<TokenScore>>> {
+    ) -> Result<Vec<AnswerTokens>> {
         let mut scores = vec![Vec::new(); pairs.len()];
-        self.score_each(pairs, &mut |scored, now| {
+        self.score_each(pairs, standardise, &mut |scored, now| {
             for (pair, own) in scored {
                 scores[pair] = own;
             }
             progress(now);
             Ok(())
         })?;
-        Ok(scores)
+        let scored = pairs.iter().zip(&scores);
+        Ok(scored
+            .map(|(pair, scores)| answer_tokens(scores, self.encoder.ends_text(pair)))
+            .collect())
     }
 
     /// Scores pairs pass by pass and hands on those that each pass has finished, with the scores of their answer tokens.
     pub(crate) fn score_each(
         &mut self,
         pairs: &[TokenizedPair],
+        standardise: bool,
         on_pass: &mut OnPass,
     ) -> Result<()> {
         let mut walk = Walk::new(pairs, self.limits, self.decoder.spec().long_above());
@@ -168,7 +174,7 @@ impl Scorer {
         // Of a pair that a pass has cut.
         let mut begun = Vec::new();
         while let Some(pass) = walk.next_pass() {
-            let mut scores = self.run(&pass, &mut cache)?.into_iter();
+            let mut scores = self.run(&pass, &mut cache, standardise)?.into_iter();
             let mut finished = Vec::with_capacity(pass.parts.len());
             for part in &pass.parts {
                 begun.extend(scores.by_ref().take(part.targets));
@@ -187,18 +193,36 @@ impl Scorer {
         Ok(())
     }
 
-    fn run(&self, pass: &Pass, cache: &mut KeyValueCache) -> Result<Vec<TokenScore>> {
+    fn run(
+        &self,
+        pass: &Pass,
+        cache: &mut KeyValueCache,
+        standardise: bool,
+    ) -> Result<Vec<TokenScore>> {
         let hidden = self
             .decoder
             .extend_keeping(cache, &pass.batch, &pass.kept)?;
         if pass.targets.is_empty() {
             return Ok(Vec::new());
         }
-        let scores = self.decoder.token_scores(&hidden, &pass.targets)?;
+        let scores = self
+            .decoder
+            .token_scores(&hidden, &pass.targets, standardise)?;
         if !scores.iter().all(|score| score.logprob.is_finite()) {
             return Err(EngineError::NotFinite);
         }
         Ok(scores)
+    }
+}
+
+/// What is known of an answer's tokens, without the tokens.
+pub(crate) fn answer_tokens(scores: &[TokenScore], ends_text: bool) -> AnswerTokens {
+    let standardised = scores.iter().map(|score| score.standardised);
+    AnswerTokens {
+        logprobs: scores.iter().map(|score| score.logprob).collect(),
+        is_argmax: scores.iter().map(|score| score.is_argmax).collect(),
+        standardised: standardised.collect(),
+        ends_text,
     }
 }
 

@@ -9,6 +9,7 @@ mod choice_probability;
 mod classification;
 mod error;
 mod exact_match;
+mod fluency;
 mod group;
 mod membership;
 mod memorisation;
@@ -21,6 +22,7 @@ mod standard_error;
 mod translation;
 mod truthfulqa;
 mod two_sample;
+mod uncertainty;
 mod weighted;
 mod white_space;
 
@@ -31,8 +33,11 @@ pub use choice_probability::{brier_score, softmax, true_share};
 pub use classification::{F1Average, averaged_f1, binary_f1, matthews_correlation};
 pub use error::MetricError;
 pub use exact_match::ExactMatch;
+pub use fluency::{distinct_share, is_refusal, repetition_rate};
 pub use group::{mean_by_size, pooled_stderr, unweighted_mean_stderr};
-pub use membership::{min_k, privacy_leakage, relative_difference, standardised_logprob};
+pub use membership::{
+    loss_per_compressed_byte, min_k, privacy_leakage, relative_difference, standardised_logprob,
+};
 pub use memorisation::{
     answer_probability, answer_share, exact_memorisation, extraction_strength,
     extraction_strength_open_unlearning, truth_ratio, truth_ratio_advantage, truth_ratio_closeness,
@@ -45,4 +50,5 @@ pub use standard_error::{bootstrap_stderr, mean_stderr};
 pub use translation::{BleuCounts, BleuTokenizer, Chrf, ChrfCounts, TerCounts, bleu, chrf, ter};
 pub use truthfulqa::{TruthComparison, TruthComparisons, truthfulqa_generation};
 pub use two_sample::{KolmogorovSmirnov, area_under_roc, kolmogorov_smirnov};
+pub use uncertainty::{Bootstrap, Interval, Resample, Survival, SurvivalTime, Units, holm};
 pub use weighted::{bits_per_byte, weighted_mean, weighted_perplexity, word_count};

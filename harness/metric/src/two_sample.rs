@@ -13,6 +13,13 @@ pub struct KolmogorovSmirnov {
     pub p_value: f64,
 }
 
+impl KolmogorovSmirnov {
+    /// log10 of the p-value, which tables of forget quality are easier to read by; −∞ below 1e-308.
+    pub fn log10_p(&self) -> f64 {
+        self.p_value.log10()
+    }
+}
+
 /// Two-sided two-sample Kolmogorov–Smirnov test: TOFU's forget quality, where the samples are truth ratios on one forget set
 /// and the second model never saw it.
 ///

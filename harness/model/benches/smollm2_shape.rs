@@ -123,7 +123,7 @@ fn main() {
         let targets = targets(&batch);
         let all = median(|| {
             let hidden = decoder.hidden(&batch).unwrap();
-            decoder.token_scores(&hidden, &targets).unwrap();
+            decoder.token_scores(&hidden, &targets, false).unwrap();
         });
         report(
             &format!("prefill_{sequences}x{length}_all"),
@@ -133,7 +133,7 @@ fn main() {
         let last = median(|| {
             let hidden = decoder.hidden(&batch).unwrap();
             decoder
-                .token_scores(&hidden, &targets[targets.len() - 1..])
+                .token_scores(&hidden, &targets[targets.len() - 1..], false)
                 .unwrap();
         });
         report(

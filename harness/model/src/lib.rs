@@ -16,6 +16,7 @@ mod gguf;
 mod lora;
 mod packed;
 mod projection;
+mod safetensors_file;
 mod spec;
 mod staging;
 mod stored;

@@ -35,6 +35,17 @@ impl Staging {
         }
     }
 
+    /// The staging directory that an interrupted run left, as it was left; `None` where there is none. Whether it may be gone on
+    /// with is for the caller to find out.
+    ///
+    /// # Errors
+    /// When the final name is taken.
+    pub fn left_behind(target: &Path) -> Result<Option<Self>> {
+        let target = require_free(&normalised(target))?;
+        let path = Self::path_of(&target);
+        Ok(path.is_dir().then_some(Self { path, target }))
+    }
+
     /// Where the staging directory of `target` is.
     pub fn path_of(target: &Path) -> PathBuf {
         let mut path = normalised(target).into_os_string();
@@ -130,6 +141,20 @@ mod tests {
             "1"
         );
         assert!(check_output(&target).is_err(), "it is occupied now");
+    }
+
+    #[test]
+    fn what_an_interrupted_run_left_can_be_taken_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out");
+        assert!(Staging::left_behind(&target).unwrap().is_none());
+        let staging = Staging::begin(&target).unwrap();
+        std::fs::write(staging.path().join("a"), "1").unwrap();
+        drop(staging);
+        let staging = Staging::left_behind(&target).unwrap().unwrap();
+        staging.publish().unwrap();
+        assert!(target.join("a").exists());
+        assert!(Staging::left_behind(&target).is_err(), "it is occupied now");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{Result, bad_file, io};
 use crate::gguf::GgufFile;
-use crate::weights::{check_header, weight_files};
+use crate::safetensors_file::check_header;
+use crate::weights::weight_files;
 
 /// Size and storage types of the weights of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

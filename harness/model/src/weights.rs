@@ -11,6 +11,7 @@ use harness_metric::PythonRandom;
 
 use crate::error::{ModelError, Result, bad_file, first_line, io};
 use crate::lora::{Adapter, Lora};
+use crate::safetensors_file::{StoredTensor, check_header, write_safetensors};
 use crate::spec::DecoderSpec;
 
 const INDEX: &str = "model.safetensors.index.json";
@@ -112,16 +113,38 @@ impl Weights {
     ///
     /// # Errors
     /// As [`Self::trainable`].
-    pub fn into_trainable(mut self) -> Result<(Self, BTreeMap<String, Var>)> {
+    pub fn into_trainable(self) -> Result<(Self, BTreeMap<String, Var>)> {
+        self.into_trainable_where(|_| true)
+    }
+
+    /// As [`Self::into_trainable`] for the weights whose names are `chosen`; the others stay constants, shared with whoever else
+    /// holds them.
+    ///
+    /// # Errors
+    /// As [`Self::trainable`].
+    pub fn into_trainable_where(
+        mut self,
+        chosen: impl Fn(&str) -> bool,
+    ) -> Result<(Self, BTreeMap<String, Var>)> {
         self.refuse_compressed("train an adapter instead")?;
         let mut variables = BTreeMap::new();
-        for (name, tensor) in &mut self.tensors {
+        for (name, tensor) in self.tensors.iter_mut().filter(|(name, _)| chosen(name)) {
             // A variable's own tensor would be shared instead of copied.
             let variable = Var::from_tensor(&tensor.detach())?;
             *tensor = variable.as_tensor().clone();
             variables.insert(name.clone(), variable);
         }
         Ok((self, variables))
+    }
+
+    /// The same tensors without gradients and without adapters. They share memory: variables go on changing.
+    #[must_use]
+    pub fn constants(&self) -> Self {
+        let mut constants = self.without_adapters();
+        for tensor in constants.tensors.values_mut() {
+            *tensor = tensor.detach();
+        }
+        constants
     }
 
     /// The same tensors with an adapter at work beside them, in place of any other.
@@ -155,6 +178,11 @@ impl Weights {
         self.compressed.insert(projection.to_owned(), matrix);
     }
 
+    /// Whether some matrices are compressed.
+    pub fn is_compressed(&self) -> bool {
+        !self.compressed.is_empty()
+    }
+
     /// Refuses what needs every weight in full.
     pub(crate) fn refuse_compressed(&self, way_out: &str) -> Result<()> {
         match self.compressed.keys().next() {
@@ -168,6 +196,24 @@ impl Weights {
     /// The adapter of a projection.
     pub(crate) fn adapter(&self, projection: &str) -> Option<Adapter> {
         self.adapters.get(projection).cloned()
+    }
+
+    /// The same weights with other values for some, as constants.
+    ///
+    /// # Errors
+    /// When a name or a shape is not the model's.
+    pub fn with_values(&self, values: &BTreeMap<String, Tensor>) -> Result<Self> {
+        let mut changed = self.clone();
+        for (name, value) in values {
+            let own = self.get(name)?;
+            if own.shape() != value.shape() {
+                let (have, want) = (value.shape(), own.shape());
+                let problem = format!("values of shape {have:?} for {name} of {want:?}");
+                return Err(ModelError::BadInput(problem));
+            }
+            changed.replace(name, value.detach());
+        }
+        Ok(changed)
     }
 
     /// Puts another tensor in place of the weight of that name.
@@ -202,49 +248,10 @@ impl Weights {
                 "adapters are attached to these weights: merge them, or write the adapter alone";
             return Err(ModelError::BadInput(problem.to_owned()));
         }
-        write_safetensors(self.iter(), file)
+        let tensors = self.iter();
+        let stored = tensors.map(|(name, tensor)| (name, StoredTensor::Tensor(tensor)));
+        write_safetensors(stored, file)
     }
-}
-
-/// Reads a whole safetensors file in its own dtypes.
-pub(crate) fn read_safetensors(file: &Path, device: &Device) -> Result<BTreeMap<String, Tensor>> {
-    check_header(file)?;
-    let tensors = candle_core::safetensors::load(file, device);
-    let tensors = tensors.map_err(|error| bad_file(file, first_line(&error)))?;
-    Ok(tensors.into_iter().collect())
-}
-
-/// Writes f32 tensors as one safetensors file.
-pub(crate) fn write_safetensors<'a>(
-    tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
-    file: &Path,
-) -> Result<()> {
-    let bytes: Vec<(&str, Vec<u8>, &[usize])> = tensors
-        .map(|(name, tensor)| {
-            let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-            let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-            Ok((name, bytes, tensor.dims()))
-        })
-        .collect::<Result<_>>()?;
-    let views = (bytes.iter())
-        .map(|(name, bytes, shape)| {
-            let view = safetensors::tensor::TensorView::new(
-                safetensors::Dtype::F32,
-                shape.to_vec(),
-                bytes,
-            );
-            Ok((*name, view.map_err(|error| bad_file(file, error))?))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    // The library makes its file unreadable to others; a model file gets the permissions of any new file.
-    let permissions = std::fs::File::create(file)
-        .and_then(|created| created.metadata())
-        .map_err(io(file))?
-        .permissions();
-    safetensors::serialize_to_file(views, Some(metadata), file)
-        .map_err(|error| bad_file(file, error))?;
-    std::fs::set_permissions(file, permissions).map_err(io(file))
 }
 
 /// The safetensors files of a directory: the single one, or the shards that the index names, sorted.
@@ -275,21 +282,5 @@ pub fn weight_files(directory: &Path) -> Result<Vec<PathBuf>> {
         }),
         None if files.is_empty() => Err(bad_file(&index, "weight_map is empty")),
         None => Ok(files),
-    }
-}
-
-/// Length of the JSON header in bytes; says what is wrong with a damaged file in words a user can act on.
-pub(crate) fn check_header(file: &Path) -> Result<u64> {
-    let actual = std::fs::metadata(file).map_err(io(file))?.len();
-    let mut start = [0u8; 8];
-    let mut opened = std::fs::File::open(file).map_err(io(file))?;
-    let header =
-        std::io::Read::read_exact(&mut opened, &mut start).map(|()| u64::from_le_bytes(start));
-    match header {
-        Ok(header) if header.saturating_add(8) <= actual => Ok(header),
-        _ => Err(bad_file(
-            file,
-            format!("the file is damaged or cut short ({actual} bytes); download it again"),
-        )),
     }
 }

@@ -187,11 +187,22 @@ fn log_probabilities_and_scores() {
         let weight = random(&[4, 6], 3).repeat((3, 1)).unwrap();
         let (hidden, head) = (random(&[12, 6], 4), head(&weight, None));
         let targets: Vec<u32> = (0..12).collect();
-        let fused = token_scores(&hidden, &head, &targets).unwrap();
-        let composed = portably(|| token_scores(&hidden, &head, &targets)).unwrap();
-        for (got, want) in composed.iter().zip(&fused) {
+        let plain = token_scores(&hidden, &head, &targets, false).unwrap();
+        let fused = token_scores(&hidden, &head, &targets, true).unwrap();
+        let composed = portably(|| token_scores(&hidden, &head, &targets, true)).unwrap();
+        for ((got, want), plain) in composed.iter().zip(&fused).zip(&plain) {
             assert_eq!(got.is_argmax, want.is_argmax);
             assert!((got.logprob - want.logprob).abs() < 1e-5 * want.logprob.abs());
+            let [got, same] = [got, want].map(|score| score.standardised.unwrap());
+            assert!((got - same).abs() < 1e-4, "{got} for {same}");
+            let standardised = None;
+            assert_eq!(
+                *plain,
+                harness_model::TokenScore {
+                    standardised,
+                    ..*want
+                }
+            );
         }
     }
 }

@@ -3,18 +3,25 @@
 mod eval_files;
 mod eval_results;
 mod eval_table;
+mod experiment_card;
+mod experiment_parquet;
 mod group_sections;
+mod html;
+mod parquet_table;
 mod relearn_table;
 mod samples;
 mod samples_parquet;
-mod scorecard;
 mod table;
+mod tensorboard;
 
 pub use eval_files::{EvalFiles, ReportError, SamplesFormat, prepare_output};
 pub use eval_results::{EvalRun, ModelFacts, Prompting, ScoredTask, results_json};
 pub use eval_table::eval_table;
+pub use experiment_card::{experiment_card_markdown, experiment_card_text, machine_costs_text};
+pub use experiment_parquet::experiment_parquet;
+pub use html::html_report;
 pub use relearn_table::{Attack, RelearnRow, relearn_table};
 pub use samples::samples_jsonl;
 pub use samples_parquet::samples_parquet;
-pub use scorecard::scorecard_text;
 pub use table::{Align, Table};
+pub use tensorboard::EventFile;

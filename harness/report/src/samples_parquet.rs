@@ -1,62 +1,19 @@
 //! Per-document records as a Parquet table, `samples_<task>_<time>.parquet`: a row a document and filter pipeline, numbers as
 //! numbers. Holds what the JSONL file holds; computes nothing.
 
-use std::sync::Arc;
-
 use harness_task::{MetricValue, Request, Response, Sample, python_str};
-use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical, ZstdLevel};
-use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::Result;
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
-use parquet::schema::types::{Type, TypePtr};
 use serde_json::{Value, json};
 
+use crate::parquet_table::{Column, Values, parquet_table};
 use crate::samples::document_hashes;
-
-/// A column's values, one a row.
-enum Values {
-    Integers(Vec<i64>),
-    Numbers(Vec<Option<f64>>),
-    Texts(Vec<Option<String>>),
-    /// As [`Values::Texts`], each of them JSON.
-    Json(Vec<Option<String>>),
-    NumberLists(Vec<Vec<f64>>),
-    FlagLists(Vec<Vec<bool>>),
-    TextLists(Vec<Vec<String>>),
-}
-
-struct Column {
-    name: String,
-    values: Values,
-}
 
 /// The file's contents.
 ///
 /// # Errors
 /// Where the Parquet writer refuses them.
 pub fn samples_parquet(samples: &[Sample]) -> Result<Vec<u8>> {
-    let columns = columns(samples);
-    let fields = columns.iter().map(Column::field).collect::<Result<_>>()?;
-    let schema = Type::group_type_builder("samples").with_fields(fields);
-    let compression = Compression::ZSTD(ZstdLevel::default());
-    let properties = WriterProperties::builder().set_compression(compression);
-    let mut file = Vec::new();
-    let mut writer = SerializedFileWriter::new(
-        &mut file,
-        Arc::new(schema.build()?),
-        Arc::new(properties.build()),
-    )?;
-    let mut rows = writer.next_row_group()?;
-    for column in &columns {
-        if let Some(mut place) = rows.next_column()? {
-            column.values.write(&mut place)?;
-            place.close()?;
-        }
-    }
-    rows.close()?;
-    writer.close()?;
-    Ok(file)
+    parquet_table("samples", &columns(samples))
 }
 
 fn columns(samples: &[Sample]) -> Vec<Column> {
@@ -152,17 +109,21 @@ fn prompt(request: &Request) -> String {
 
 fn continuation(request: &Request) -> Option<String> {
     match request {
-        Request::Loglikelihood { continuation, .. } => Some(continuation.clone()),
+        Request::Loglikelihood { continuation, .. }
+        | Request::Answer {
+            answer: continuation,
+            ..
+        } => Some(continuation.clone()),
         _ => None,
     }
 }
 
 /// The settings of generation, which all requests of a document share.
 fn generation(sample: &Sample) -> Option<String> {
-    match sample.requests.first()? {
+    sample.requests.iter().find_map(|request| match request {
         Request::GenerateUntil { generation, .. } => Some(json!(generation.given).to_string()),
         _ => None,
-    }
+    })
 }
 
 fn responses<T>(samples: &[Sample], of: fn(&Response) -> Option<T>) -> Vec<Vec<T>> {
@@ -175,6 +136,7 @@ fn logprob(response: &Response) -> Option<f64> {
         Response::Loglikelihood { logprob, .. } | Response::LoglikelihoodRolling { logprob } => {
             Some(*logprob)
         }
+        Response::Answer(tokens) => Some(tokens.logprobs(true).iter().sum()),
         _ => None,
     }
 }
@@ -182,6 +144,7 @@ fn logprob(response: &Response) -> Option<f64> {
 fn is_greedy(response: &Response) -> Option<bool> {
     match response {
         Response::Loglikelihood { is_greedy, .. } => Some(*is_greedy),
+        Response::Answer(tokens) => Some(tokens.is_argmax.iter().all(|&is_argmax| is_argmax)),
         _ => None,
     }
 }
@@ -191,114 +154,4 @@ fn generated(response: &Response) -> Option<String> {
         Response::GenerateUntil { text } => Some(text.clone()),
         _ => None,
     }
-}
-
-impl Column {
-    /// What is nullable is a metric or settings that a document may lack; lists are never null, only empty.
-    fn field(&self) -> Result<TypePtr> {
-        let name = self.name.as_str();
-        let required = Repetition::REQUIRED;
-        let text = Some(LogicalType::String);
-        let field = match &self.values {
-            Values::Integers(_) => leaf(name, Physical::INT64, required, None)?,
-            Values::Numbers(_) => leaf(name, Physical::DOUBLE, Repetition::OPTIONAL, None)?,
-            Values::Texts(_) => leaf(name, Physical::BYTE_ARRAY, Repetition::OPTIONAL, text)?,
-            Values::Json(_) => {
-                let json = Some(LogicalType::Json);
-                leaf(name, Physical::BYTE_ARRAY, Repetition::OPTIONAL, json)?
-            }
-            Values::NumberLists(_) => list(name, Physical::DOUBLE, None)?,
-            Values::FlagLists(_) => list(name, Physical::BOOLEAN, None)?,
-            Values::TextLists(_) => list(name, Physical::BYTE_ARRAY, text)?,
-        };
-        Ok(Arc::new(field))
-    }
-}
-
-fn leaf(
-    name: &str,
-    physical: Physical,
-    repetition: Repetition,
-    logical: Option<LogicalType>,
-) -> Result<Type> {
-    Type::primitive_type_builder(name, physical)
-        .with_repetition(repetition)
-        .with_logical_type(logical)
-        .build()
-}
-
-/// The three levels that the format prescribes for a list.
-fn list(name: &str, physical: Physical, logical: Option<LogicalType>) -> Result<Type> {
-    let element = leaf("element", physical, Repetition::REQUIRED, logical)?;
-    let repeated = Type::group_type_builder("list")
-        .with_repetition(Repetition::REPEATED)
-        .with_fields(vec![Arc::new(element)])
-        .build()?;
-    Type::group_type_builder(name)
-        .with_repetition(Repetition::REQUIRED)
-        .with_logical_type(Some(LogicalType::List))
-        .with_fields(vec![Arc::new(repeated)])
-        .build()
-}
-
-impl Values {
-    fn write(&self, place: &mut SerializedColumnWriter<'_>) -> Result<()> {
-        match self {
-            Self::Integers(values) => {
-                let writer = place.typed::<Int64Type>();
-                writer.write_batch(values, None, None)?;
-            }
-            Self::Numbers(values) => {
-                let present: Vec<f64> = values.iter().copied().flatten().collect();
-                let levels = definition(values);
-                let writer = place.typed::<DoubleType>();
-                writer.write_batch(&present, Some(&levels), None)?;
-            }
-            Self::Texts(values) | Self::Json(values) => {
-                let present = values.iter().flatten().map(|text| bytes(text));
-                let (present, levels) = (present.collect::<Vec<_>>(), definition(values));
-                let writer = place.typed::<ByteArrayType>();
-                writer.write_batch(&present, Some(&levels), None)?;
-            }
-            Self::NumberLists(lists) => {
-                let (definition, repetition) = levels(lists);
-                let writer = place.typed::<DoubleType>();
-                writer.write_batch(&lists.concat(), Some(&definition), Some(&repetition))?;
-            }
-            Self::FlagLists(lists) => {
-                let (definition, repetition) = levels(lists);
-                let writer = place.typed::<BoolType>();
-                writer.write_batch(&lists.concat(), Some(&definition), Some(&repetition))?;
-            }
-            Self::TextLists(lists) => {
-                let (definition, repetition) = levels(lists);
-                let texts: Vec<ByteArray> =
-                    lists.iter().flatten().map(|text| bytes(text)).collect();
-                let writer = place.typed::<ByteArrayType>();
-                writer.write_batch(&texts, Some(&definition), Some(&repetition))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn bytes(text: &str) -> ByteArray {
-    text.as_bytes().to_vec().into()
-}
-
-/// 1 where there is a value.
-fn definition<T>(values: &[Option<T>]) -> Vec<i16> {
-    values.iter().map(|value| value.is_some().into()).collect()
-}
-
-/// Definition and repetition levels of lists: an empty one is an entry without a value, and the first of a list repeats nothing.
-fn levels<T>(lists: &[Vec<T>]) -> (Vec<i16>, Vec<i16>) {
-    let mut levels = (Vec::new(), Vec::new());
-    for list in lists {
-        for place in 0..list.len().max(1) {
-            levels.0.push((!list.is_empty()).into());
-            levels.1.push((place > 0).into());
-        }
-    }
-    levels
 }

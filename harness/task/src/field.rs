@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::hooks::Bridge;
 use crate::native;
+use crate::prose::Prose;
 use crate::spec::{FieldSource, Function};
 use crate::template::{self, Rendered, Template, parse_literal, python_str};
 use crate::{TaskError, TaskSpec};
@@ -40,11 +41,15 @@ impl<'a> Row<'a> {
     }
 }
 
-fn compiled(key: &'static str, text: &str, task: &str) -> Result<Template, TaskError> {
+pub(crate) fn compiled(key: &'static str, text: &str, task: &str) -> Result<Template, TaskError> {
     Template::compile(text).map_err(|error| template_error(key, text, (task, None), &error))
 }
 
-fn rendered(key: &'static str, template: &Template, row: &Row<'_>) -> Result<Rendered, TaskError> {
+pub(crate) fn rendered(
+    key: &'static str,
+    template: &Template,
+    row: &Row<'_>,
+) -> Result<Rendered, TaskError> {
     let failed = |error| {
         let document = Some(row.label.clone());
         template_error(key, template.source(), (row.task, document), &error)
@@ -134,6 +139,18 @@ impl Field {
             }
             (_, value) => value,
         })
+    }
+
+    /// Several texts, at least one: a list, or text that is one in Python.
+    fn texts(&self, row: &Row<'_>, needs: &str) -> Result<Vec<String>, TaskError> {
+        let value = match self.value(row)? {
+            Value::String(text) => parse_literal(&text).unwrap_or(Value::String(text)),
+            value => value,
+        };
+        match value {
+            Value::Array(items) if !items.is_empty() => Ok(items.iter().map(python_str).collect()),
+            other => Err(self.unusable(row, &other, needs)),
+        }
     }
 
     fn unusable(&self, row: &Row<'_>, value: &Value, needs: &str) -> TaskError {
@@ -282,16 +299,9 @@ impl Turn {
 
     /// The choices, without delimiter; none where the task has none.
     pub(crate) fn choices(&self, row: &Row<'_>) -> Result<Vec<String>, TaskError> {
-        let Some(choice) = &self.choice else {
-            return Ok(Vec::new());
-        };
-        let value = match choice.value(row)? {
-            Value::String(text) => parse_literal(&text).unwrap_or(Value::String(text)),
-            value => value,
-        };
-        match value {
-            Value::Array(items) if !items.is_empty() => Ok(items.iter().map(python_str).collect()),
-            other => Err(choice.unusable(row, &other, "a list of choices")),
+        match &self.choice {
+            Some(choice) => choice.texts(row, "a list of choices"),
+            None => Ok(Vec::new()),
         }
     }
 
@@ -316,33 +326,39 @@ fn list_literal(text: String) -> Value {
     }
 }
 
-/// Text around a question, such as the description: a column of the very document, else a template.
-pub(crate) struct Prose {
-    key: &'static str,
-    template: Template,
+/// The other answers that a right one is compared with.
+pub(crate) struct Rivals {
+    paraphrase: Option<Field>,
+    wrong: Option<Field>,
 }
 
-impl Prose {
-    /// The text of a key; of an absent one, nothing.
-    pub(crate) fn compile(
-        key: &'static str,
-        source: Option<&str>,
-        task: &str,
-    ) -> Result<Self, TaskError> {
-        let template = compiled(key, source.unwrap_or_default(), task)?;
-        Ok(Self { key, template })
+impl Rivals {
+    pub(crate) fn of_task(spec: &TaskSpec, columns: &[String]) -> Result<Self, TaskError> {
+        let compile = |key, source: &Option<FieldSource>| {
+            let source = source.as_ref();
+            let field = source.map(|source| Field::compile(key, source, columns, &spec.task));
+            field.transpose()
+        };
+        Ok(Self {
+            paraphrase: compile("doc_to_paraphrase", &spec.doc_to_paraphrase)?,
+            wrong: compile("doc_to_wrong", &spec.doc_to_wrong)?,
+        })
     }
 
-    pub(crate) fn text(&self, row: &Row<'_>) -> Result<String, TaskError> {
-        if let Some(value) = row.document.get(self.template.source()) {
-            return Ok(match value {
-                Value::Null => String::new(),
-                value => python_str(value),
-            });
+    /// The right answer in other words.
+    pub(crate) fn paraphrase(&self, row: &Row<'_>) -> Result<String, TaskError> {
+        let missing = || row.error("the key `doc_to_paraphrase` is missing".to_owned());
+        let field = self.paraphrase.as_ref().ok_or_else(missing)?;
+        match field.value(row)? {
+            Value::String(text) => Ok(text),
+            other => Err(field.unusable(row, &other, "text")),
         }
-        Ok(match rendered(self.key, &self.template, row)? {
-            Rendered::Text(text) => text,
-            Rendered::List(items) => python_str(&items.into()),
-        })
+    }
+
+    /// The wrong answers, at least one.
+    pub(crate) fn wrong(&self, row: &Row<'_>) -> Result<Vec<String>, TaskError> {
+        let missing = || row.error("the key `doc_to_wrong` is missing".to_owned());
+        let field = self.wrong.as_ref().ok_or_else(missing)?;
+        field.texts(row, "a list of wrong answers")
     }
 }

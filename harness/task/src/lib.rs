@@ -1,6 +1,7 @@
 //! lm-eval's task format: YAML to documents to prompts to requests, and responses to scores; refuses, by name and
 //! place, every part of the format that it does not implement, and runs no code out of a YAML.
 
+mod answer_tokens;
 mod chat;
 mod dataset;
 mod error;
@@ -14,6 +15,7 @@ mod library;
 mod native;
 mod plan;
 mod prompt;
+mod prose;
 mod request;
 mod result;
 mod score;
@@ -23,6 +25,7 @@ mod template;
 mod trial;
 pub mod yaml;
 
+pub use answer_tokens::AnswerTokens;
 pub use chat::{ChatMessage, ChatTemplate, JinjaChatTemplate, Role, SpecialTokens};
 pub use error::TaskError;
 pub use hooks::{HookResult, Hooks};

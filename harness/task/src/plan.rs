@@ -4,7 +4,7 @@
 use crate::fewshot::Examples;
 use crate::field::{Question, Row};
 use crate::prompt::{Exchange, Message, Renderer, system_message};
-use crate::spec::Generation;
+use crate::spec::{AnswerNeeds, Generation};
 use crate::template::is_space;
 use crate::{Metric, MetricFunction, OutputType, Request, RequestOptions, Task, TaskError};
 
@@ -35,7 +35,7 @@ impl<'a> Plan<'a> {
             .is_some_and(|prefix| !prefix.is_empty() && !prefix.ends_with(is_space));
         let separated = options.chat_template.is_some() && !open;
         let generation = match (&spec.generation_kwargs, spec.output_type) {
-            (Some(kwargs), OutputType::GenerateUntil) => {
+            (Some(kwargs), OutputType::GenerateUntil | OutputType::Answer) => {
                 let mut kwargs = kwargs.clone();
                 kwargs.extend(options.generation_kwargs.clone());
                 Some(Generation::from_kwargs(kwargs).map_err(|message| task.error(message))?)
@@ -91,6 +91,9 @@ impl<'a> Plan<'a> {
             )),
             (_, Question::Text(question)) => {
                 let context = self.prompt(row, &setting, question, &spec.target_delimiter)?;
+                if spec.output_type == OutputType::Answer {
+                    return self.answer_requests(row, &context);
+                }
                 self.single_request(row, context)
                     .map(|request| vec![request])
             }
@@ -108,6 +111,35 @@ impl<'a> Plan<'a> {
                 continuation: self.task.turn.answer_text(row)?,
             }),
         }
+    }
+
+    /// What the metrics need, in the order in which `score` expects it: the target, the paraphrased answer, the wrong ones, a text.
+    fn answer_requests(&self, row: &Row<'_>, prompt: &str) -> Result<Vec<Request>, TaskError> {
+        let needs = AnswerNeeds::of(&self.task.spec);
+        let ask = |answer: String, standardise: bool| Request::Answer {
+            prompt: prompt.to_owned(),
+            answer: format!("{}{answer}", self.choice_delimiter),
+            standardise,
+        };
+        let mut requests = Vec::new();
+        if needs.target {
+            let target = self.task.turn.answer_text(row)?;
+            requests.push(ask(target, needs.standardised));
+        }
+        if needs.paraphrase {
+            requests.push(ask(self.task.rivals.paraphrase(row)?, false));
+        }
+        if needs.wrong {
+            let wrong = self.task.rivals.wrong(row)?;
+            requests.extend(wrong.into_iter().map(|answer| ask(answer, false)));
+        }
+        if let (true, Some(generation)) = (needs.text, &self.generation) {
+            requests.push(Request::GenerateUntil {
+                context: prompt.to_owned(),
+                generation: generation.clone(),
+            });
+        }
+        Ok(requests)
     }
 
     fn choice_requests(

@@ -9,6 +9,7 @@ use harness_data::Document;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::AnswerTokens;
 use crate::chat::ChatTemplate;
 use crate::spec::Generation;
 
@@ -36,6 +37,15 @@ pub enum Request {
         /// How the text is generated, and where it ends.
         generation: Generation,
     },
+    /// How probable is each token of `answer` after `prompt`, and that the text ends behind it?
+    Answer {
+        /// The text given; never ends in the delimiter that belongs to the answer.
+        prompt: String,
+        /// The text scored, with its leading delimiter.
+        answer: String,
+        /// Whether each log-probability is also set against all others in its place.
+        standardise: bool,
+    },
 }
 
 impl Request {
@@ -51,6 +61,7 @@ impl Request {
                 context,
                 generation,
             } => vec![json!(context), json!(generation.given)],
+            Self::Answer { prompt, answer, .. } => vec![json!(prompt), json!(answer)],
         }
     }
 }
@@ -77,16 +88,30 @@ pub enum Response {
         /// The text, up to the first text that ends it.
         text: String,
     },
+    /// Answer to [`Request::Answer`].
+    Answer(AnswerTokens),
 }
 
 impl Response {
-    /// The response as filters and Python functions see it: `[logprob, is_greedy]`, a number, or text. A number that is
+    /// An answer of one token and the end of the text, for those who try a task out without a model.
+    pub fn made_up_answer(logprob: f64) -> Self {
+        Self::Answer(AnswerTokens {
+            logprobs: vec![logprob as f32; 2],
+            is_argmax: vec![true; 2],
+            standardised: Some(vec![0.0; 2]),
+            ends_text: true,
+        })
+    }
+
+    /// The response as filters and Python functions see it: `[logprob, is_greedy]`, a number, text, or the map of an
+    /// answer's tokens. A number that is
     /// not finite, which JSON lacks, is the text that Python prints for it.
     pub fn to_value(&self) -> Value {
         match self {
             Self::Loglikelihood { logprob, is_greedy } => json!([number(*logprob), is_greedy]),
             Self::LoglikelihoodRolling { logprob } => number(*logprob),
             Self::GenerateUntil { text } => json!(text),
+            Self::Answer(tokens) => json!(tokens),
         }
     }
 }

@@ -8,10 +8,11 @@ use harness_metric::ExactMatch;
 
 use crate::dataset::Dataset;
 use crate::fewshot::Examples;
-use crate::field::{Prose, Row, Turn};
+use crate::field::{Rivals, Row, Turn};
 use crate::filter::Pipeline;
 use crate::hooks::{Bridge, Hooks};
 use crate::plan::Plan;
+use crate::prose::Prose;
 use crate::score;
 use crate::spec::{PipelineSpec, Sampler};
 use crate::{DocumentRequests, Limit, RequestOptions, TaskError, TaskSpec, TrainingPair};
@@ -20,6 +21,7 @@ use crate::{DocumentRequests, Limit, RequestOptions, TaskError, TaskSpec, Traini
 pub struct Task {
     pub(crate) spec: TaskSpec,
     pub(crate) turn: Turn,
+    pub(crate) rivals: Rivals,
     pub(crate) description: Prose,
     pub(crate) pipelines: Vec<Pipeline>,
     pub(crate) exact_match: ExactMatch,
@@ -61,6 +63,7 @@ impl Task {
         let Split { columns, documents } = dataset.evaluated()?;
         Ok(Self {
             turn: Turn::of_task(&spec, &columns)?,
+            rivals: Rivals::of_task(&spec, &columns)?,
             fewshot_turn: Turn::of_fewshot(&spec, &columns)?,
             description: Prose::compile("description", Some(&spec.description), &spec.task)?,
             pipelines: pipelines(&spec)?,
@@ -234,6 +237,7 @@ fn refuse(spec: &TaskSpec) -> Result<(), TaskError> {
 pub(crate) fn compile(spec: &TaskSpec) -> Result<(), TaskError> {
     Turn::of_task(spec, &[])?;
     Turn::of_fewshot(spec, &[])?;
+    Rivals::of_task(spec, &[])?;
     Prose::compile("description", Some(&spec.description), &spec.task)?;
     pipelines(spec)?;
     score::exact_match(spec).map(drop)

@@ -173,6 +173,7 @@ fn responses(
                     is_greedy: rank == 0,
                 },
                 Request::LoglikelihoodRolling { .. } => Response::LoglikelihoodRolling { logprob },
+                Request::Answer { .. } => Response::made_up_answer(logprob),
                 Request::GenerateUntil { .. } => Response::GenerateUntil {
                     text: match variant {
                         0 => task.target_text(&row)?,

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 
 use crate::{Status, Text, TextSink};
 
-/// Names a tensor of the current step. The number is the host's business: it carries a generation, so a handle of another step, of another
+/// Names a tensor of the current step; for methods that own their loop, also a parameter set or an optimiser. The number is the host's business: it carries a generation, so a handle of another step, of another
 /// host, a released one or a made-up one is recognised and refused. 0 names nothing.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,9 +133,9 @@ codes! {
     }
 }
 
-/// The host's functions for one training step: valid, like `context` and every handle, until the method's `loss` returns.
+/// The host's functions for one training step: valid, like `context` and every handle, until the method's `loss` or `train` returns.
 ///
-/// All functions take `context` first, and may be called only on the thread that called `loss`. They never fail by other means than their
+/// All functions take `context` first, and may be called only on the thread that called `loss` or `train`. They never fail by other means than their
 /// return value. Tensors are 32-bit floats; a *scalar* has shape `[]`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

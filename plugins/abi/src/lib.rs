@@ -10,7 +10,7 @@
 //!
 //! 1. the symbol is there; 2. the table pointer is not null; 3. `struct_size` is sane (at least [`HEADER_SIZE`], at most
 //!    [`MAX_STRUCT_SIZE`]); 4. `abi_major` equals [`ABI_MAJOR`] and `abi_minor` is at most the host's [`ABI_MINOR`]; 5. `struct_size`
-//!    covers every field of that minor version, and each function pointer is set.
+//!    covers every field of that minor version, and each function pointer is set, of `loss` and `train` exactly one.
 //!
 //! # Growth
 //!
@@ -27,11 +27,17 @@
 //! - **Panics and exceptions** must not cross: they abort the process. A method reports them as [`Status::PANIC`].
 //! - **Failed operations** do not stop a method: they return a *poisoned* handle that remembers what failed. Poison spreads to all that is computed from it,
 //!   and the host reports the first failure when the loss is returned.
+//!
+//! # Two tiers
+//!
+//! A library sets either `loss`, asked once a step by the harness's own loop, or since 1.1 `train`, which has a loop of its own and asks
+//! the host, through the extension [`TRAINER`], for batches, gradients and steps.
 #![no_std]
 
 mod host;
 mod method;
 mod operation;
+mod trainer;
 
 pub use host::{
     Distribution, HIDDEN_STATES, Handle, HiddenStates, HostTable, Level, Measure, Model, Positions,
@@ -39,6 +45,7 @@ pub use host::{
 };
 pub use method::{Entry, MethodTable, Status};
 pub use operation::Operation;
+pub use trainer::{TRAINER, TrainerTable};
 
 use core::ffi::c_void;
 
@@ -46,7 +53,7 @@ use core::ffi::c_void;
 pub const ABI_MAJOR: u32 = 1;
 
 /// Additive revision of the contract: a method's may be older than the host's, never newer.
-pub const ABI_MINOR: u32 = 0;
+pub const ABI_MINOR: u32 = 1;
 
 /// The one symbol a method's library exports: a function of type [`Entry`].
 pub const ENTRY_SYMBOL: &str = "harness_method_entry";

@@ -1,6 +1,7 @@
 //! The method's side of the contract: what a library offers. It refuses to say how a loss is computed: that is the host's side.
 
 use core::ffi::c_void;
+use core::mem::offset_of;
 
 use crate::{ABI_MAJOR, ABI_MINOR, Handle, HostTable, Text, TextSink};
 
@@ -53,7 +54,7 @@ pub struct MethodTable {
         unsafe extern "C" fn(options: Text, instance: *mut *mut c_void, error: TextSink) -> Status,
     >,
 
-    /// Since 1.0. Computes one training step's loss and writes the handle of a differentiable scalar to `*loss`; the host then owns that
+    /// Since 1.0. The tier of methods that are a loss; null where `train` is set. Computes one training step's loss and writes the handle of a differentiable scalar to `*loss`; the host then owns that
     /// handle. `host`, all it points to, and all handles of the step are the host's and valid only until this call returns. The method
     /// may release handles early, and need not release any.
     pub loss: Option<
@@ -67,9 +68,28 @@ pub struct MethodTable {
 
     /// Since 1.0. Frees the instance, which is not used after that. Cannot fail.
     pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+
+    /// Since 1.1. The tier of methods that own their loop; null where `loss` is set. Called once: trains, and returns when the weights are as they
+    /// are to be kept. `host`, all it points to, the extension [`crate::TRAINER`] and all handles are the host's and valid only until this call
+    /// returns; the method may release handles early, and need not release any.
+    pub train: Option<
+        unsafe extern "C" fn(
+            instance: *mut c_void,
+            host: *const HostTable,
+            error: TextSink,
+        ) -> Status,
+    >,
 }
 
 impl MethodTable {
+    /// Bytes of a table of version 1.`minor`, which this version knows.
+    pub const fn size_at(minor: u32) -> usize {
+        match minor {
+            0 => offset_of!(Self, train),
+            _ => size_of::<Self>(),
+        }
+    }
+
     /// A table of this version without functions, to be filled by struct update.
     pub const EMPTY: Self = Self {
         struct_size: size_of::<Self>(),
@@ -79,5 +99,6 @@ impl MethodTable {
         create: None,
         loss: None,
         destroy: None,
+        train: None,
     };
 }

@@ -49,6 +49,8 @@ codes! {
         Mean = 19 "mean",
         /// The same values as constants: no gradient flows through.
         Detach = 20 "detach",
+        /// Since 1.1. 1 where a > b, else 0: constants.
+        Greater = 21 "greater",
     }
 }
 
@@ -61,7 +63,8 @@ impl Operation {
             | Self::Multiply
             | Self::Divide
             | Self::Maximum
-            | Self::Minimum => 2,
+            | Self::Minimum
+            | Self::Greater => 2,
             _ => 1,
         }
     }

@@ -5,9 +5,15 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use harness_abi::{ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, HIDDEN_STATES};
+use harness_abi::{ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, HIDDEN_STATES, TRAINER};
 
-const FILES: [&str; 4] = ["lib.rs", "host.rs", "operation.rs", "method.rs"];
+const FILES: [&str; 5] = [
+    "lib.rs",
+    "host.rs",
+    "operation.rs",
+    "method.rs",
+    "trainer.rs",
+];
 
 /// The name of a Rust type in C.
 fn c_type(rust: &str) -> String {
@@ -31,6 +37,7 @@ fn c_type(rust: &str) -> String {
         "HostTable" => "harness_host_table",
         "MethodTable" => "harness_method_table",
         "HiddenStates" => "harness_hidden_states",
+        "TrainerTable" => "harness_trainer_table",
         other => panic!("no C type is known for `{other}`"),
     };
     plain.to_owned()
@@ -182,8 +189,9 @@ fn header() -> String {
         out,
         "#ifndef HARNESS_METHOD_H\n#define HARNESS_METHOD_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n\
          #define HARNESS_ABI_MAJOR {ABI_MAJOR}u\n#define HARNESS_ABI_MINOR {ABI_MINOR}u\n\
-         #define HARNESS_HIDDEN_STATES \"{HIDDEN_STATES}\"\n\n\
-         // Names a tensor of the current step; 0 names nothing.\ntypedef uint64_t harness_handle;\n\
+         #define HARNESS_HIDDEN_STATES \"{HIDDEN_STATES}\"\n\
+         #define HARNESS_TRAINER \"{TRAINER}\"\n\n\
+         // Names a tensor of the current step, a parameter set or an optimiser; 0 names nothing.\ntypedef uint64_t harness_handle;\n\
          // 0: done. 1: refused or failed, the reason is in the error sink. 2: a bug was caught.\ntypedef int32_t harness_status;\n"
     )
     .unwrap();
@@ -202,7 +210,7 @@ fn header() -> String {
     ] {
         enumeration(&mut out, &source, name);
     }
-    for name in ["HostTable", "HiddenStates", "MethodTable"] {
+    for name in ["HostTable", "HiddenStates", "TrainerTable", "MethodTable"] {
         structure(&mut out, &source, name);
     }
     writeln!(

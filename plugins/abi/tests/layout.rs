@@ -6,7 +6,7 @@ use std::mem::{offset_of, size_of};
 
 use harness_abi::{
     Distribution, HEADER_SIZE, Handle, HiddenStates, HostTable, Level, Measure, MethodTable, Model,
-    Operation, Positions, Progress, Role, Status, Text, TextSink,
+    Operation, Positions, Progress, Role, Status, Text, TextSink, TrainerTable,
 };
 
 macro_rules! offsets {
@@ -17,10 +17,11 @@ macro_rules! offsets {
 fn tables_start_with_the_header_and_continue_in_words() {
     assert_eq!(HEADER_SIZE, 16);
     assert_eq!(
-        offsets!(MethodTable: struct_size, abi_major, abi_minor, describe, create, loss, destroy),
-        [0, 8, 12, 16, 24, 32, 40]
+        offsets!(MethodTable: struct_size, abi_major, abi_minor, describe, create, loss, destroy, train),
+        [0, 8, 12, 16, 24, 32, 40, 48]
     );
-    assert_eq!(size_of::<MethodTable>(), 48);
+    assert_eq!(size_of::<MethodTable>(), 56);
+    assert_eq!([0, 1].map(MethodTable::size_at), [48, 56]);
     assert_eq!(
         offsets!(HostTable: struct_size, abi_major, abi_minor, context, token_logprobs, position_counts, sequence_sum,
             apply, constant, log_scalar, log_message, check, release, measure, read, random, progress, extension),
@@ -33,6 +34,14 @@ fn tables_start_with_the_header_and_continue_in_words() {
         offsets!(HiddenStates: struct_size, width, squared_distance, length),
         [0, 8, 16, 24]
     );
+    assert_eq!(
+        offsets!(TrainerTable: struct_size, next_batch, steps_left, cancelled, learning_rate, gradients, weights, set_weights,
+            update, scale_change, combine, dot, quantile, select, random, optimizer, step, finish_step),
+        [
+            0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128, 136
+        ]
+    );
+    assert_eq!(size_of::<TrainerTable>(), 144);
 }
 
 #[test]
@@ -51,7 +60,7 @@ fn codes_stay() {
     assert_eq!(
         names.join(" "),
         "add subtract multiply divide maximum minimum negate exp log sigmoid log_sigmoid softplus tanh relu square \
-         sqrt add_scalar multiply_scalar sum mean detach"
+         sqrt add_scalar multiply_scalar sum mean detach greater"
     );
     for (code, &operation) in (0..).zip(Operation::ALL) {
         assert_eq!(operation.code(), code);

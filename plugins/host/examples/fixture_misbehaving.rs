@@ -1,5 +1,4 @@
 //! A method that does wrong whatever its options ask for, through the SDK. For the host's tests; it refuses to be useful.
-#![allow(unsafe_code, reason = "one of the faults is a segmentation fault")]
 
 use std::cell::RefCell;
 
@@ -44,9 +43,6 @@ impl Method for Misbehaving {
             }
             "error" => Err(Error::new("told to fail")),
             "panic" => panic!("told to panic"),
-            "abort" => std::process::abort(),
-            // SAFETY: none; that is the fault.
-            "segfault" => Ok(loss * unsafe { std::ptr::null::<f64>().read_volatile() }),
             "shapes" => Ok((step.policy(Forget) + step.token_logprobs(Forget))
                 .exp()
                 .mean()),

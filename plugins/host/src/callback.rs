@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "implements the C side of the contract")]
 
 mod optional;
+mod trainer;
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -17,7 +18,7 @@ use harness_abi::{
 use candle_core::Tensor;
 
 use crate::error::plain;
-use crate::fault::{Fault, Find};
+use crate::fault::Fault;
 use crate::step::Step;
 use crate::text::{self, read_slice};
 
@@ -29,7 +30,7 @@ const MAX_RANK: usize = 8;
 const MAX_VALUES: usize = 1 << 24;
 
 thread_local! {
-    /// The step that this thread serves. The context that crosses the boundary is only its generation, so that a made-up one leads nowhere.
+    /// The step that this thread serves. The context that crosses the boundary is only its number, so that a made-up one leads nowhere.
     static CURRENT: Cell<Option<NonNull<Step<'static>>>> = const { Cell::new(None) };
 }
 
@@ -59,7 +60,7 @@ fn table(step: &Step<'_>) -> HostTable {
         struct_size: size_of::<HostTable>(),
         abi_major: ABI_MAJOR,
         abi_minor: ABI_MINOR,
-        context: std::ptr::without_provenance_mut(step.generation() as usize),
+        context: std::ptr::without_provenance_mut(step.call() as usize),
         token_logprobs: Some(token_logprobs),
         position_counts: Some(position_counts),
         sequence_sum: Some(sequence_sum),
@@ -84,7 +85,7 @@ fn with_step<R>(context: *mut c_void, refused: R, work: impl FnOnce(&Step<'_>) -
     };
     // SAFETY: `serve` set it to a step that outlives the call in progress, and clears it before that ends.
     let step = unsafe { current.as_ref() };
-    if context.addr() != step.generation() as usize {
+    if context.addr() != step.call() as usize {
         return refused;
     }
     catch_unwind(AssertUnwindSafe(|| work(step))).unwrap_or_else(|payload| {
@@ -229,10 +230,8 @@ unsafe extern "C" fn log_message(context: *mut c_void, level: u32, message: Text
 
 unsafe extern "C" fn check(context: *mut c_void, handle: Handle, reason: TextSink) -> Status {
     with_step(context, Status::ERROR, |step| {
-        let cause = match step.find(handle) {
-            Find::Tensor(_) => return Status::OK,
-            Find::Poisoned(fault) => fault.to_string(),
-            Find::Stale => format!("handle {:#018x} is stale", handle.0),
+        let Some(cause) = step.complaint(handle) else {
+            return Status::OK;
         };
         // SAFETY: a method's sink is valid for the duration of the call.
         unsafe { text::send(reason, &cause) };

@@ -51,6 +51,7 @@ fn binary(operation: Operation, a: &Tensor, b: &Tensor) -> CandleResult<Tensor> 
         Operation::Divide => a.broadcast_div(b),
         Operation::Maximum => a.broadcast_maximum(b),
         Operation::Minimum => a.broadcast_minimum(b),
+        Operation::Greater => a.detach().broadcast_gt(&b.detach())?.to_dtype(DType::F32),
         other => candle_core::bail!("{} is no operation of two tensors", other.name()),
     }
 }

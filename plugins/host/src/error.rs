@@ -82,6 +82,30 @@ pub enum HostError {
         /// The function.
         function: &'static str,
     },
+    /// A method is either a loss or a loop.
+    #[error("method library {}: its method table has both `loss` and `train`; a method is one of the two", path.display())]
+    TwoTiers {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The method is of the other tier.
+    #[error("method `{plugin}`: has no `{function}`; it {}", if *function == "loss" { "owns its loop" } else { "is a loss" })]
+    OtherTier {
+        /// The method.
+        plugin: String,
+        /// What was asked of it.
+        function: &'static str,
+    },
+    /// Training left a weight that is not finite.
+    #[error(
+        "method `{plugin}`: `train` left {parameter} with values that are not finite; the run has diverged (a lower learning rate or factor may help)"
+    )]
+    BrokenWeights {
+        /// The method.
+        plugin: String,
+        /// The first such parameter.
+        parameter: String,
+    },
     /// The description is no valid JSON of the documented form, or asks for what this harness cannot serve.
     #[error("method library {}: `describe` gave an invalid description: {cause}", path.display())]
     Description {
@@ -162,11 +186,13 @@ pub enum HostError {
         /// The method.
         plugin: String,
     },
-    /// An operation failed on the way to the loss or to a logged value.
-    #[error("method `{plugin}`: in `loss`, operation `{operation}` failed: {cause}")]
+    /// An operation failed on the way to the loss, to a logged value or to a change of the weights.
+    #[error("method `{plugin}`: in `{function}`, operation `{operation}` failed: {cause}")]
     Poisoned {
         /// The method.
         plugin: String,
+        /// The function that asked for it.
+        function: &'static str,
         /// The operation that failed first.
         operation: String,
         /// Its shapes and what is wrong with them.

@@ -1,4 +1,4 @@
-//! Poison: what an operation that failed leaves behind, and what a handle may lead to. It refuses to stop the method.
+//! Poison: what an operation that failed leaves behind, for whatever is computed from it. It refuses to stop the method.
 
 use candle_core::Tensor;
 
@@ -19,9 +19,10 @@ impl Fault {
         }
     }
 
-    pub(crate) fn report(self, plugin: String) -> HostError {
+    pub(crate) fn report(self, plugin: String, function: &'static str) -> HostError {
         HostError::Poisoned {
             plugin,
+            function,
             operation: self.operation,
             cause: self.cause,
         }
@@ -39,10 +40,3 @@ impl std::fmt::Display for Fault {
 }
 
 pub(crate) type Computed = Result<Tensor, Fault>;
-
-/// What a handle leads to.
-pub(crate) enum Find {
-    Tensor(Tensor),
-    Poisoned(Fault),
-    Stale,
-}

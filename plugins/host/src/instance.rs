@@ -1,4 +1,5 @@
-//! A method at work: asks it for the loss of a step and judges what comes back. It refuses losses that training could not use.
+//! A method at work: asks it for the loss of a step, or lets it train, and judges what comes back. It refuses losses that training could not
+//! use, and weights that are no numbers.
 #![allow(unsafe_code, reason = "calls the method's C functions")]
 
 use std::cell::Cell;
@@ -6,12 +7,14 @@ use std::ffi::c_void;
 use std::ptr::NonNull;
 
 use candle_core::Tensor;
-use harness_abi::{Handle, Level};
+use harness_abi::{Handle, HostTable, Level, Status, TextSink};
 
-use crate::fault::Find;
-use crate::library::{Functions, answer};
+use crate::fault::Fault;
+use crate::library::{Functions, Work, answer};
+use crate::parameter_set::first_broken;
+use crate::slots::Find;
 use crate::step::Step;
-use crate::{HostError, MethodDescription, StepSource, callback, text};
+use crate::{HostError, MethodDescription, StepSource, TrainingRun, callback, text};
 
 /// An instance of a method with its options; it may keep state from step to step. Stays on the thread that made it.
 #[derive(Debug)]
@@ -35,6 +38,15 @@ pub struct StepLoss {
     pub messages: Vec<(Level, String)>,
 }
 
+/// What a method that owns its loop came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// Steps that the method finished.
+    pub finished_steps: u64,
+    /// Messages for the user since the last of them, in order.
+    pub messages: Vec<(Level, String)>,
+}
+
 impl MethodInstance {
     pub(crate) fn new(
         functions: Functions,
@@ -51,35 +63,91 @@ impl MethodInstance {
 
     /// Computes the loss of one step. Every handle of the step is void afterwards; the returned tensor keeps what its gradient needs.
     pub fn loss(&self, source: &dyn StepSource) -> Result<StepLoss, HostError> {
+        let Work::Loss(loss) = self.functions.work else {
+            return Err(self.other_tier("loss"));
+        };
+        let step = Step::new(source, &self.description);
+        let mut handle = Handle::NONE;
+        self.call("loss", &step, |instance, host, error| {
+            // SAFETY: the function comes from a checked table, the instance from its `create`; host, place and sink last for the call.
+            unsafe { loss(instance, host, &raw mut handle, error) }
+        })?;
+        self.judge(&step, handle)
+    }
+
+    /// Lets a method that owns its loop train. Every handle is void afterwards, and the parameters are what the method left: finite.
+    pub fn train(&self, run: &dyn TrainingRun) -> Result<Trained, HostError> {
+        let Work::Train(train) = self.functions.work else {
+            return Err(self.other_tier("train"));
+        };
+        let step = Step::of_training(run, &self.description);
+        self.call("train", &step, |instance, host, error| {
+            // SAFETY: the function comes from a checked table, the instance from its `create`; host and sink last for the call.
+            unsafe { train(instance, host, error) }
+        })?;
+        let plugin = || self.description.id.clone();
+        let failure = step.training().and_then(|training| training.take_failure());
+        if let Some(fault) = failure {
+            return Err(fault.report(plugin(), "train"));
+        }
+        let log = step.take_log();
+        let log = log.map_err(|fault| fault.report(plugin(), "train"))?;
+        let broken = first_broken(
+            run.parameters()
+                .iter()
+                .map(|(name, parameter)| (name, parameter.as_tensor())),
+        );
+        let broken = broken.map_err(|cause| Fault::new("weights", cause).report(plugin(), "train"));
+        if let Some(parameter) = broken? {
+            return Err(HostError::BrokenWeights {
+                plugin: plugin(),
+                parameter: parameter.to_owned(),
+            });
+        }
+        Ok(Trained {
+            finished_steps: step
+                .training()
+                .map_or(0, |training| training.finished_steps()),
+            messages: log.messages,
+        })
+    }
+
+    /// Calls the method's function of its tier.
+    fn call(
+        &self,
+        function: &'static str,
+        step: &Step<'_>,
+        work: impl FnOnce(*mut c_void, *const HostTable, TextSink) -> Status,
+    ) -> Result<(), HostError> {
         let plugin = &self.description.id;
         if self.panicked.get() {
             return Err(HostError::AfterPanic {
                 plugin: plugin.clone(),
             });
         }
-        let step = Step::new(source, &self.description);
-        let mut handle = Handle::NONE;
         let reply = text::receive(|_, error| {
-            callback::serve(&step, |host| {
-                let instance = self.pointer.as_ptr();
-                // SAFETY: the function comes from a checked table, the instance from its `create`; host, place and sink last for the call.
-                unsafe { (self.functions.loss)(instance, host, &raw mut handle, error) }
-            })
+            callback::serve(step, |host| work(self.pointer.as_ptr(), host, error))
         });
-        let answered = answer(plugin, "loss", reply);
+        let answered = answer(plugin, function, reply);
         self.panicked
             .set(matches!(answered, Err(HostError::Panic { .. })));
         // What the method made of a batch that the harness failed to provide is beside the point.
         step.source_failure()?;
-        answered?;
-        self.judge(step, handle)
+        answered.map(drop)
     }
 
-    fn judge(&self, step: Step<'_>, handle: Handle) -> Result<StepLoss, HostError> {
+    fn other_tier(&self, function: &'static str) -> HostError {
+        HostError::OtherTier {
+            plugin: self.description.id.clone(),
+            function,
+        }
+    }
+
+    fn judge(&self, step: &Step<'_>, handle: Handle) -> Result<StepLoss, HostError> {
         let plugin = self.description.id.clone();
         let loss = match step.find(handle) {
-            Find::Tensor(loss) => loss,
-            Find::Poisoned(fault) => return Err(fault.report(plugin)),
+            Find::Good(loss) => loss,
+            Find::Poisoned(fault) => return Err(fault.report(plugin, "loss")),
             Find::Stale => {
                 return Err(HostError::StaleHandle {
                     plugin,
@@ -105,7 +173,9 @@ impl MethodInstance {
         if step.is_differentiable() && !loss.track_op() {
             return Err(HostError::ConstantLoss { plugin });
         }
-        let log = step.into_log().map_err(|fault| fault.report(plugin))?;
+        let log = step
+            .take_log()
+            .map_err(|fault| fault.report(plugin, "loss"))?;
         Ok(StepLoss {
             loss,
             value,

@@ -29,9 +29,24 @@ pub struct LoadedMethod {
 pub(crate) struct Functions {
     pub(crate) describe: unsafe extern "C" fn(TextSink, TextSink) -> Status,
     pub(crate) create: unsafe extern "C" fn(Text, *mut *mut c_void, TextSink) -> Status,
-    pub(crate) loss:
-        unsafe extern "C" fn(*mut c_void, *const HostTable, *mut Handle, TextSink) -> Status,
+    pub(crate) work: Work,
     pub(crate) destroy: unsafe extern "C" fn(*mut c_void),
+}
+
+/// The function of the method's tier.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Work {
+    Loss(unsafe extern "C" fn(*mut c_void, *const HostTable, *mut Handle, TextSink) -> Status),
+    Train(unsafe extern "C" fn(*mut c_void, *const HostTable, TextSink) -> Status),
+}
+
+/// What a method is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// A loss, for a loop of the harness's.
+    Loss,
+    /// A loop of its own.
+    Trainer,
 }
 
 impl LoadedMethod {
@@ -62,6 +77,14 @@ impl LoadedMethod {
     /// Major and minor version of the contract that it was built for.
     pub fn abi_version(&self) -> (u32, u32) {
         self.abi_version
+    }
+
+    /// Whether the method is a loss or owns its loop.
+    pub fn tier(&self) -> Tier {
+        match self.functions.work {
+            Work::Loss(_) => Tier::Loss,
+            Work::Train(_) => Tier::Trainer,
+        }
     }
 
     /// What the method says about itself.
@@ -181,20 +204,31 @@ fn functions(path: &Path, table: *const MethodTable) -> Result<(Functions, (u32,
             minor,
         });
     }
-    if size < size_of::<MethodTable>() {
-        return Err(wrong_size(format!("at least {}", size_of::<MethodTable>())));
+    let expected = MethodTable::size_at(minor);
+    if size < expected {
+        return Err(wrong_size(format!("at least {expected}")));
     }
-    // SAFETY: version and size say that every field is there.
-    let table = unsafe { *table };
-    let missing = |function| HostError::MissingFunction {
+    let mut known = MethodTable::EMPTY;
+    // SAFETY: version and size say that these bytes are there, the first of a table that only grows at its end. The rest stays empty.
+    unsafe {
+        let target = (&raw mut known).cast::<u8>();
+        std::ptr::copy_nonoverlapping(table.cast::<u8>(), target, expected);
+    }
+    let missing = |function: &'static str| HostError::MissingFunction {
         path: owned(),
         function,
     };
     let functions = Functions {
-        describe: table.describe.ok_or_else(|| missing("describe"))?,
-        create: table.create.ok_or_else(|| missing("create"))?,
-        loss: table.loss.ok_or_else(|| missing("loss"))?,
-        destroy: table.destroy.ok_or_else(|| missing("destroy"))?,
+        describe: known.describe.ok_or_else(|| missing("describe"))?,
+        create: known.create.ok_or_else(|| missing("create"))?,
+        work: match (known.loss, known.train) {
+            (Some(loss), None) => Work::Loss(loss),
+            (None, Some(train)) => Work::Train(train),
+            (Some(_), Some(_)) => return Err(HostError::TwoTiers { path: owned() }),
+            (None, None) if minor == 0 => return Err(missing("loss")),
+            (None, None) => return Err(missing("loss or train")),
+        },
+        destroy: known.destroy.ok_or_else(|| missing("destroy"))?,
     };
     Ok((functions, (major, minor)))
 }
@@ -237,7 +271,7 @@ mod tests {
             ..MethodTable::EMPTY
         };
         let message = refusal(&raw const newer);
-        assert!(message.contains("built for plugin ABI 1.1"), "{message}");
+        assert!(message.contains("built for plugin ABI 1.2"), "{message}");
         assert!(message.contains("update the harness"), "{message}");
     }
 
@@ -248,6 +282,21 @@ mod tests {
             ..MethodTable::EMPTY
         };
         assert!(refusal(&raw const table).contains("expected at least"));
+    }
+
+    #[test]
+    fn the_first_minor_version_ends_before_train() {
+        let old = MethodTable {
+            struct_size: MethodTable::size_at(0),
+            abi_minor: 0,
+            ..MethodTable::EMPTY
+        };
+        assert!(refusal(&raw const old).contains("no `describe`"));
+        let short = MethodTable {
+            abi_minor: 1,
+            ..old
+        };
+        assert!(refusal(&raw const short).contains("expected at least 56"));
     }
 
     #[test]

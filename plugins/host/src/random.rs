@@ -15,6 +15,14 @@ fn mix(state: u64) -> u64 {
     state ^ (state >> 31)
 }
 
+/// The stream that is `stream`'s for the thing of this name.
+pub(crate) fn named_stream(stream: u64, name: &str) -> u64 {
+    let bytes = name.bytes();
+    bytes.fold(mix(stream.wrapping_add(GOLDEN_GAMMA)), |state, byte| {
+        mix(state ^ u64::from(byte)).wrapping_add(GOLDEN_GAMMA)
+    })
+}
+
 /// The first `count` numbers of a stream.
 pub(crate) fn values(seed: u64, stream: u64, distribution: Distribution, count: usize) -> Vec<f32> {
     let start = mix(mix(seed.wrapping_add(GOLDEN_GAMMA)) ^ stream);

@@ -16,7 +16,7 @@ pub trait StepSource {
     fn reference_token_logprobs(&self, role: Role) -> Result<Tensor>;
 
     /// Number of answer tokens of each sequence, all at least 1.
-    fn answer_lengths(&self, role: Role) -> &[usize];
+    fn answer_lengths(&self, role: Role) -> Vec<usize>;
 
     /// How many of these positions each sequence has; never asked for `Answer`, and otherwise only by methods that declared
     /// [`Need::EveryPosition`](crate::Need::EveryPosition).

@@ -1,26 +1,31 @@
 //! One step's tensors behind generation-tagged handles. It refuses every handle that it did not issue in this step, and batches that a method did not declare.
 
+mod batches;
 mod hidden;
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use candle_core::{DType, Tensor};
-use harness_abi::{Distribution, Handle, Level, Measure, Model, Operation, Positions, Role};
+use candle_core::Tensor;
+use harness_abi::{Distribution, Handle, Level, Model, Operation, Role};
 
 use crate::error::plain;
-use crate::fault::{Computed, Fault, Find};
-use crate::source::{MeasureRequest, StepSource};
-use crate::{HostError, MethodDescription, Need, compute, random};
+use crate::fault::{Computed, Fault};
+use crate::slots::{Find, Slots, next_generation};
+use crate::source::StepSource;
+use crate::training::Training;
+use crate::training_run::TrainingRun;
+use crate::{HostError, MethodDescription, compute, random};
 
-/// A step in progress.
+/// A step in progress, or the training of a method that owns its loop, whose steps follow each other in here.
 pub(crate) struct Step<'a> {
     source: &'a dyn StepSource,
+    training: Option<Training<'a>>,
     method: &'a MethodDescription,
-    generation: u32,
+    /// Tells this call from every other in the process.
+    call: u32,
+    tensors: RefCell<Slots<Tensor>>,
     state: RefCell<State>,
 }
 
@@ -33,8 +38,6 @@ pub(crate) struct StepLog {
 
 #[derive(Default)]
 struct State {
-    /// By the low half of a handle, less one; `None` once released.
-    slots: Vec<Option<Computed>>,
     batches: BTreeMap<(Model, Role), Computed>,
     /// Whether the source has measured the policy, and whether with gradients.
     saw_policy: bool,
@@ -47,111 +50,111 @@ struct State {
 
 impl<'a> Step<'a> {
     pub(crate) fn new(source: &'a dyn StepSource, method: &'a MethodDescription) -> Self {
-        // Starts high, so that no small number that a method makes up is ever a step's.
-        static STEPS: AtomicU32 = AtomicU32::new(0x4861_0000);
         Self {
             source,
+            training: None,
             method,
-            generation: STEPS.fetch_add(1, Ordering::Relaxed),
+            call: next_generation(),
+            tensors: RefCell::default(),
             state: RefCell::default(),
         }
     }
 
-    /// Tells this step from every other in the process.
-    pub(crate) fn generation(&self) -> u32 {
-        self.generation
+    /// The training of a method that owns its loop, before its first batch.
+    pub(crate) fn of_training(run: &'a dyn TrainingRun, method: &'a MethodDescription) -> Self {
+        Self {
+            training: Some(Training::new(run)),
+            ..Self::new(run, method)
+        }
+    }
+
+    /// Tells this call from every other in the process.
+    pub(crate) fn call(&self) -> u32 {
+        self.call
+    }
+
+    pub(crate) fn training(&self) -> Option<&Training<'a>> {
+        self.training.as_ref()
     }
 
     /// Issues a handle.
     pub(crate) fn issue(&self, computed: Computed) -> Handle {
-        let slots = &mut self.state.borrow_mut().slots;
-        slots.push(Some(computed));
-        Handle(u64::from(self.generation) << 32 | slots.len() as u64)
+        self.tensors.borrow_mut().issue(computed)
     }
 
-    pub(crate) fn find(&self, handle: Handle) -> Find {
-        let state = self.state.borrow();
-        match self.slot(handle).and_then(|slot| state.slots.get(slot)) {
-            Some(Some(Ok(tensor))) => Find::Tensor(tensor.clone()),
-            Some(Some(Err(fault))) => Find::Poisoned(fault.clone()),
-            Some(None) | None => Find::Stale,
+    pub(crate) fn find(&self, handle: Handle) -> Find<Tensor> {
+        self.tensors.borrow().find(handle)
+    }
+
+    /// What is wrong with a handle of any kind; `None` where it is good.
+    pub(crate) fn complaint(&self, handle: Handle) -> Option<String> {
+        match self.find(handle) {
+            Find::Good(_) => None,
+            Find::Poisoned(fault) => Some(fault.to_string()),
+            Find::Stale => match &self.training {
+                Some(training) => training.complaint(handle),
+                None => Some(format!("handle {:#018x} is stale", handle.0)),
+            },
         }
     }
 
-    /// Forgets a handle; whether it was good.
+    /// Forgets a handle of any kind; whether it was good.
     pub(crate) fn release(&self, handle: Handle) -> bool {
-        let slots = &mut self.state.borrow_mut().slots;
-        let slot = self.slot(handle).and_then(|slot| slots.get_mut(slot));
-        slot.and_then(Option::take).is_some()
+        let training = self.training.as_ref();
+        self.tensors.borrow_mut().release(handle)
+            || training.is_some_and(|training| training.release(handle))
     }
 
-    fn slot(&self, handle: Handle) -> Option<usize> {
-        let (generation, number) = (handle.0 >> 32, handle.0 & u64::from(u32::MAX));
-        let slot = usize::try_from(number).ok()?.checked_sub(1)?;
-        (generation == u64::from(self.generation)).then_some(slot)
+    /// Whether the handle is one of a tensor of the current step, released or not.
+    pub(crate) fn is_tensor(&self, handle: Handle) -> bool {
+        self.tensors.borrow().issued(handle)
+    }
+
+    /// The batch is another: the tensors of the one before are void.
+    pub(crate) fn forget_batch(&self) {
+        self.tensors.take();
+        self.state.borrow_mut().batches.clear();
+    }
+
+    /// The weights are others: tensors keep their values and lose their gradients.
+    pub(crate) fn forget_gradients(&self) {
+        self.tensors.borrow_mut().change(Tensor::detach);
+        let batches = &mut self.state.borrow_mut().batches;
+        batches.retain(|(model, _), _| *model != Model::Policy);
+    }
+
+    /// What was logged since it was taken before, unless a scalar could not be.
+    pub(crate) fn take_log(&self) -> Result<StepLog, Fault> {
+        let mut state = self.state.borrow_mut();
+        let log = std::mem::take(&mut state.log);
+        state.log_fault.take().map_or(Ok(log), Err)
     }
 
     /// The tensor that `operation` is asked to work on.
-    fn input(&self, operation: &str, handle: Handle) -> Computed {
+    pub(crate) fn input(&self, operation: &str, handle: Handle) -> Computed {
         match self.find(handle) {
-            Find::Tensor(tensor) => Ok(tensor),
+            Find::Good(tensor) => Ok(tensor),
             Find::Poisoned(fault) => Err(fault),
-            Find::Stale => Err(Fault::new(
-                operation,
-                format!(
-                    "handle {:#018x} is stale: of another step, released, or never issued",
-                    handle.0
-                ),
-            )),
+            Find::Stale => Err(self.wrong_kind(operation, handle, "a tensor of the step")),
         }
     }
 
-    pub(crate) fn token_logprobs(&self, model: Model, role: Role) -> Computed {
-        self.permit("token_logprobs", model, role)?;
-        if let Some(batch) = self.state.borrow().batches.get(&(model, role)) {
-            return batch.clone();
-        }
-        let batch = self.fetch(model, role).map_err(|cause| {
-            let fault = Fault::new("token_logprobs", &cause);
-            self.fail_source(role, cause);
-            fault
-        });
-        self.state
-            .borrow_mut()
-            .batches
-            .insert((model, role), batch.clone());
-        batch
-    }
-
-    pub(crate) fn position_counts(&self, role: Role, positions: Positions) -> Computed {
-        let counts = self.lengths("position_counts", role, positions)?;
-        let counts: Vec<f32> = counts.iter().map(|&count| count as f32).collect();
-        let tensor = Tensor::new(counts, &self.source.device());
-        tensor.map_err(|error| Fault::new("position_counts", plain(&error)))
-    }
-
-    pub(crate) fn sequence_sum(
-        &self,
-        role: Role,
-        positions: Positions,
-        values: Handle,
-    ) -> Computed {
-        let values = self.input("sequence_sum", values)?;
-        let lengths = self.lengths("sequence_sum", role, positions)?;
-        compute::sequence_sum(&values, &lengths).map_err(|cause| Fault::new("sequence_sum", cause))
-    }
-
-    pub(crate) fn measure(&self, request: &MeasureRequest) -> Computed {
-        const NAME: &str = "measure";
-        let lengths = self.lengths(NAME, request.role, request.positions)?;
-        if request.measure != Measure::LogitSpread {
-            self.permit(NAME, request.teacher, request.role)?;
-            if request.shift.is_nan() {
-                return Err(Fault::new(NAME, "its shift is NaN"));
-            }
-        }
-        let values = self.source.measure(request);
-        self.provided(NAME, request.role, values, lengths.iter().sum())
+    /// Why a handle is not what `operation` wants.
+    pub(crate) fn wrong_kind(&self, operation: &str, handle: Handle, wanted: &str) -> Fault {
+        let training = self.training.as_ref();
+        let kind = if self.is_tensor(handle) {
+            Some("a tensor of the step")
+        } else {
+            training.and_then(|training| training.kind(handle))
+        };
+        let cause = match kind.filter(|&kind| kind != wanted) {
+            Some(kind) => format!("handle {:#018x} names {kind}, not {wanted}", handle.0),
+            None => format!(
+                "handle {:#018x} is stale: of another step, released, or never issued",
+                handle.0
+            ),
+        };
+        Fault::new(operation, cause)
     }
 
     pub(crate) fn source(&self) -> &dyn StepSource {
@@ -248,12 +251,6 @@ impl<'a> Step<'a> {
             .map_or(Ok(()), Err)
     }
 
-    /// What the method logged, unless a scalar could not be.
-    pub(crate) fn into_log(self) -> Result<StepLog, Fault> {
-        let state = self.state.into_inner();
-        state.log_fault.map_or(Ok(state.log), Err)
-    }
-
     /// Keeps a panic of the harness's own code until the method has returned.
     pub(crate) fn keep_panic(&self, payload: Box<dyn Any + Send>) {
         self.state.borrow_mut().host_panic.get_or_insert(payload);
@@ -261,109 +258,5 @@ impl<'a> Step<'a> {
 
     pub(crate) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
         self.state.borrow_mut().host_panic.take()
-    }
-
-    /// Refuses what the method did not declare: it might not be there, and its cost was not announced.
-    fn permit(&self, operation: &str, model: Model, role: Role) -> Result<(), Fault> {
-        let reference = (model == Model::Reference).then_some(Need::Reference);
-        [Need::of_role(role), reference]
-            .into_iter()
-            .flatten()
-            .try_for_each(|need| self.require(operation, need))
-    }
-
-    fn require(&self, operation: &str, need: Need) -> Result<(), Fault> {
-        if self.method.needs(need) {
-            return Ok(());
-        }
-        let cause = format!(
-            "the method does not declare that it needs `{}`",
-            need.name()
-        );
-        Err(Fault::new(operation, cause))
-    }
-
-    fn fetch(&self, model: Model, role: Role) -> Result<Tensor, String> {
-        let batch = match model {
-            Model::Policy => self.source.token_logprobs(role),
-            Model::Reference => self.source.reference_token_logprobs(role),
-        };
-        let batch = batch.map_err(|error| plain(&error))?;
-        let tokens: usize = self.source.answer_lengths(role).iter().sum();
-        if batch.dims() != [tokens] {
-            return Err(format!(
-                "{} log-probabilities have shape {:?}, expected [{tokens}]",
-                model.name(),
-                batch.dims()
-            ));
-        }
-        let batch = batch.to_dtype(DType::F32).map_err(|error| plain(&error))?;
-        Ok(match model {
-            Model::Policy => batch,
-            Model::Reference => batch.detach(),
-        })
-    }
-
-    /// What the source gave for a policy's batch, if it has the expected number of values.
-    fn provided(
-        &self,
-        operation: &str,
-        role: Role,
-        values: candle_core::Result<Tensor>,
-        expected: usize,
-    ) -> Computed {
-        let values = values.and_then(|values| values.to_dtype(DType::F32));
-        let values = values.map_err(|error| plain(&error)).and_then(|values| {
-            let shape = values.dims();
-            let fits = shape == [expected];
-            let cause = format!("{operation} has shape {shape:?}, expected [{expected}]");
-            if fits { Ok(values) } else { Err(cause) }
-        });
-        let mut state = self.state.borrow_mut();
-        state.saw_policy = true;
-        state.saw_gradient |= values.as_ref().is_ok_and(Tensor::track_op);
-        drop(state);
-        values.map_err(|cause| {
-            let fault = Fault::new(operation, &cause);
-            self.fail_source(role, cause);
-            fault
-        })
-    }
-
-    fn lengths(
-        &self,
-        operation: &str,
-        role: Role,
-        positions: Positions,
-    ) -> Result<Cow<'a, [usize]>, Fault> {
-        self.permit(operation, Model::Policy, role)?;
-        if positions != Positions::Answer {
-            self.require(operation, Need::EveryPosition)?;
-            let lengths = self.source.position_counts(role, positions);
-            return lengths.map(Cow::Owned).map_err(|error| {
-                let cause = plain(&error);
-                self.fail_source(role, cause.clone());
-                Fault::new(operation, cause)
-            });
-        }
-        let lengths = self.source.answer_lengths(role);
-        if lengths.is_empty() || lengths.contains(&0) {
-            let cause = format!("answer lengths are {lengths:?}, expected at least 1 each");
-            self.fail_source(role, cause.clone());
-            return Err(Fault::new(operation, cause));
-        }
-        Ok(Cow::Borrowed(lengths))
-    }
-
-    fn fail_source(&self, role: Role, cause: String) {
-        let failure = HostError::Source {
-            plugin: self.method.id.clone(),
-            role,
-            cause,
-        };
-        self.state
-            .borrow_mut()
-            .source_failure
-            .get_or_insert(failure);
     }
 }

@@ -42,3 +42,29 @@ pub(crate) struct Question {
     pub(crate) shift: f64,
     pub(crate) stand_in: u32,
 }
+
+/// A run's parameters, optimisers and budget. The functions mirror [`harness_abi::TrainerTable`], which says what each does.
+pub(crate) trait Loop: Engine {
+    fn next_batch(&self) -> Result<()>;
+    fn steps_left(&self) -> u64;
+    fn cancelled(&self) -> bool;
+    fn learning_rate(&self) -> f64;
+    fn gradients(&self, loss: Handle) -> Handle;
+    fn weights(&self) -> Handle;
+    fn set_weights(&self, set: Handle) -> Result<()>;
+    fn update(&self, set: Handle, factor: f64) -> Result<()>;
+    fn scale_change(&self, since: Handle, factor: f64) -> Result<()>;
+    fn combine(&self, operation: Operation, sets: &[Handle], scalars: &[f64]) -> Handle;
+    fn dot(&self, first: Handle, second: Handle) -> Result<f64>;
+    fn quantile(&self, set: Handle, share: f64) -> Result<f64>;
+    fn select(&self, pattern: &str) -> Handle;
+    fn random_set(&self, stream: u64, distribution: Distribution) -> Handle;
+    fn optimizer(&self, kind: &str, options: &str) -> Handle;
+    fn optimizer_step(
+        &self,
+        optimizer: Handle,
+        gradients: Handle,
+        learning_rate: f64,
+    ) -> Result<f64>;
+    fn finish_step(&self, loss: Handle) -> Result<()>;
+}

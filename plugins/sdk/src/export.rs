@@ -1,4 +1,4 @@
-//! The C functions behind [`export_method!`](crate::export_method). It refuses to let a panic out: a foreign unwind aborts the process.
+//! The C functions behind [`export_method!`](crate::export_method) and [`export_trainer!`](crate::export_trainer). It refuses to let a panic out: a foreign unwind aborts the process.
 #![allow(unsafe_code, reason = "implements the C side of the contract")]
 
 use std::any::Any;
@@ -13,14 +13,30 @@ use serde_json::json;
 
 use crate::host_engine::HostEngine;
 use crate::options::one_line;
-use crate::{Error, Method, Result, Step};
+use crate::{Error, Method, Needs, Options, Result, Step, Trainer, Training};
 
 /// Exports a [`Method`](crate::Method) as this library's one symbol. Once per crate, whose `crate-type` includes `cdylib`.
 #[macro_export]
 macro_rules! export_method {
     ($method:ty) => {
+        $crate::export_table!($crate::export::loss_table::<$method>());
+    };
+}
+
+/// Exports a [`Trainer`](crate::Trainer) as this library's one symbol. Once per crate, whose `crate-type` includes `cdylib`.
+#[macro_export]
+macro_rules! export_trainer {
+    ($trainer:ty) => {
+        $crate::export_table!($crate::export::trainer_table::<$trainer>());
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_table {
+    ($table:expr) => {
         const _: () = {
-            static TABLE: $crate::abi::MethodTable = $crate::export::table::<$method>();
+            static TABLE: $crate::abi::MethodTable = $table;
 
             #[unsafe(no_mangle)]
             extern "C" fn harness_method_entry() -> *const $crate::abi::MethodTable {
@@ -30,32 +46,77 @@ macro_rules! export_method {
     };
 }
 
+/// What the two tiers have in common, for a type of options `O`.
+trait Tier<O: Options> {
+    const ID: &'static str;
+    const NEEDS: Needs;
+    fn check(options: &O) -> Result<()>;
+}
+
+/// The tier of [`Method`].
+struct LossTier;
+
+impl<M: Method> Tier<M> for LossTier {
+    const ID: &'static str = M::ID;
+    const NEEDS: Needs = M::NEEDS;
+
+    fn check(method: &M) -> Result<()> {
+        method.check()
+    }
+}
+
+/// The tier of [`Trainer`].
+struct TrainerTier;
+
+impl<T: Trainer> Tier<T> for TrainerTier {
+    const ID: &'static str = T::ID;
+    const NEEDS: Needs = T::NEEDS;
+
+    fn check(trainer: &T) -> Result<()> {
+        trainer.check()
+    }
+}
+
 /// The table of method `M`.
-pub const fn table<M: Method>() -> MethodTable {
+pub const fn loss_table<M: Method>() -> MethodTable {
     MethodTable {
-        describe: Some(describe::<M>),
-        create: Some(create::<M>),
+        describe: Some(describe::<M, LossTier>),
+        create: Some(create::<M, LossTier>),
         loss: Some(loss::<M>),
         destroy: Some(destroy::<M>),
         ..MethodTable::EMPTY
     }
 }
 
-unsafe extern "C" fn describe<M: Method>(description: TextSink, error: TextSink) -> Status {
+/// The table of trainer `T`.
+pub const fn trainer_table<T: Trainer>() -> MethodTable {
+    MethodTable {
+        describe: Some(describe::<T, TrainerTier>),
+        create: Some(create::<T, TrainerTier>),
+        train: Some(train::<T>),
+        destroy: Some(destroy::<T>),
+        ..MethodTable::EMPTY
+    }
+}
+
+unsafe extern "C" fn describe<O: Options, T: Tier<O>>(
+    description: TextSink,
+    error: TextSink,
+) -> Status {
     guard(error, || {
         let text = json!({
-            "id": M::ID,
-            "version": M::VERSION,
-            "summary": one_line(M::SUMMARY),
-            "needs": M::NEEDS.names(),
-            "options": M::describe(),
+            "id": T::ID,
+            "version": O::VERSION,
+            "summary": one_line(O::SUMMARY),
+            "needs": T::NEEDS.names(),
+            "options": O::describe(),
         });
         write(description, &text.to_string());
         Ok(())
     })
 }
 
-unsafe extern "C" fn create<M: Method>(
+unsafe extern "C" fn create<O: Options, T: Tier<O>>(
     options: Text,
     instance: *mut *mut c_void,
     error: TextSink,
@@ -63,9 +124,9 @@ unsafe extern "C" fn create<M: Method>(
     guard(error, || {
         // SAFETY: the host lends valid text for the duration of this call.
         let options = unsafe { read(options) };
-        let method: M =
+        let method: O =
             serde_json::from_str(&options).map_err(|cause| Error::new(cause.to_string()))?;
-        method.check()?;
+        T::check(&method)?;
         // SAFETY: the host passes a place for the pointer.
         unsafe { instance.write(Box::into_raw(Box::new(method)).cast()) };
         Ok(())
@@ -82,7 +143,7 @@ unsafe extern "C" fn loss<M: Method>(
         // SAFETY: the host's table is valid until this call returns, and the engine is detached before that.
         let engine = Rc::new(unsafe { HostEngine::attach(host) }?);
         let _end = Detach(&engine);
-        // SAFETY: `create::<M>` made the instance, and `destroy` has not been called.
+        // SAFETY: `create::<M, _>` made the instance, and `destroy` has not been called.
         let method = unsafe { &*instance.cast::<M>() };
         let tensor = method.loss(&Step::new(engine.clone()))?;
         // Detached first, or dropping the tensor would release the handle that the host now owns.
@@ -93,16 +154,29 @@ unsafe extern "C" fn loss<M: Method>(
     })
 }
 
-unsafe extern "C" fn destroy<M: Method>(instance: *mut c_void) {
-    let nowhere = TextSink {
-        context: std::ptr::null_mut(),
-        write: None,
-    };
-    guard(nowhere, || {
-        // SAFETY: `create::<M>` made the instance, and the host gives it back once.
-        drop(unsafe { Box::from_raw(instance.cast::<M>()) });
-        Ok(())
-    });
+unsafe extern "C" fn train<T: Trainer>(
+    instance: *mut c_void,
+    host: *const HostTable,
+    error: TextSink,
+) -> Status {
+    guard(error, || {
+        // SAFETY: the host's table is valid until this call returns, and the engine is detached before that.
+        let engine = Rc::new(unsafe { HostEngine::attach(host) }?);
+        let _end = Detach(&engine);
+        // SAFETY: `create::<T, _>` made the instance, and `destroy` has not been called.
+        let trainer = unsafe { &*instance.cast::<T>() };
+        trainer.train(&Training::new(engine.clone()))
+    })
+}
+
+unsafe extern "C" fn destroy<O: Options>(instance: *mut c_void) {
+    record_panics();
+    // The host cannot be told here: a panic's report goes to standard error, as any program's.
+    let dropped = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: `create::<O, _>` made the instance, and the host gives it back once.
+        drop(unsafe { Box::from_raw(instance.cast::<O>()) });
+    }));
+    std::mem::forget(dropped);
 }
 
 /// Detaches the engine however the step ends.

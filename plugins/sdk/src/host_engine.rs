@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "calls the host's C functions")]
 
 use std::cell::Cell;
+use std::ffi::c_void;
 
 use harness_abi::{
     ABI_MAJOR, ABI_MINOR, Distribution, HIDDEN_STATES, Handle, HiddenStates, HostTable, Level,
@@ -64,17 +65,22 @@ impl HostEngine {
         })
     }
 
-    /// The host's extension for hidden states, while the step lasts.
-    fn hidden_states(&self) -> Option<HiddenStates> {
-        let table = call!(self.extension(Text::lend(HIDDEN_STATES)), else std::ptr::null());
-        let table = table.cast::<HiddenStates>();
+    /// The host's extension of that name, while the step lasts, whose table is a `T` and begins with its size.
+    pub(crate) fn extension<T: Copy>(&self, name: &str) -> Option<T> {
+        let table = call!(self.extension(Text::lend(name)), else std::ptr::null());
+        let table = table.cast::<T>();
         if table.is_null() || !table.is_aligned() {
             return None;
         }
-        // SAFETY: the extension's table begins with its size and is valid during the step.
-        let size = unsafe { (*table).struct_size };
+        // SAFETY: the table is the host's and valid during the step; it begins with its size.
+        let size = unsafe { table.cast::<usize>().read() };
         // SAFETY: it is at least as large as the one this crate knows.
-        (size >= size_of::<HiddenStates>()).then(|| unsafe { *table })
+        (size >= size_of::<T>()).then(|| unsafe { *table })
+    }
+
+    /// What the host's functions take first.
+    pub(crate) fn context(&self) -> *mut c_void {
+        self.table.context
     }
 
     /// Ends the step: tensors that the method kept no longer reach the host.
@@ -123,7 +129,7 @@ impl Engine for HostEngine {
         };
         match call!(self.check(handle, sink), else Status::ERROR) {
             Status::OK => Ok(()),
-            _ if reason.is_empty() => Err(Error::new("the tensor belongs to a step that is over")),
+            _ if reason.is_empty() => Err(Error::new("its step or training is over")),
             _ => Err(Error::new(reason)),
         }
     }
@@ -171,7 +177,8 @@ impl Engine for HostEngine {
 
     fn hidden_width(&self) -> Option<usize> {
         // SAFETY: the table's function takes its context, during the step.
-        let width = unsafe { self.hidden_states()?.width?(self.table.context) };
+        let width =
+            unsafe { self.extension::<HiddenStates>(HIDDEN_STATES)?.width?(self.table.context) };
         (width > 0).then_some(width)
     }
 
@@ -183,7 +190,7 @@ impl Engine for HostEngine {
         target: Handle,
     ) -> Handle {
         let function = self
-            .hidden_states()
+            .extension::<HiddenStates>(HIDDEN_STATES)
             .and_then(|table| table.squared_distance);
         let (context, role, positions) = (self.table.context, role.code(), positions.code());
         // SAFETY: the table's function takes its context, during the step.

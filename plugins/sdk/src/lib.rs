@@ -1,6 +1,7 @@
-//! What the author of an unlearning method writes against: a method is an options struct and one function that returns a loss.
+//! What the author of an unlearning method writes against: a method is an options struct and one function, which returns a loss
+//! ([`Method`]) or trains in a loop of its own ([`Trainer`]).
 //!
-//! It refuses to run a model or to touch weights: a method sees log-probabilities and returns a scalar, the harness does the rest.
+//! It refuses to run a model or to touch weights: a method sees log-probabilities and sets of parameters as a whole, the harness does the rest.
 //!
 //! ```
 //! #![forbid(unsafe_code)]
@@ -40,28 +41,35 @@ mod error;
 #[doc(hidden)]
 pub mod export;
 mod host_engine;
+mod host_loop;
 mod method;
+mod operators;
 mod options;
+mod parameter_set;
 mod rig;
 mod step;
 mod tensor;
+mod training;
 
 pub use choice::RetainLoss;
 pub use error::{Error, Result};
 pub use harness_abi as abi;
 pub use harness_abi::{Positions, Role};
-pub use method::{Method, Needs};
+pub use method::{Method, Needs, Trainer};
 pub use options::{OptionDescription, OptionValue, Options};
+pub use parameter_set::ParameterSet;
 pub use rig::{LogitRow, Outcome, TestRig};
 pub use step::{Step, Teacher};
 pub use tensor::Tensor;
+pub use training::{Optimizer, Training};
 
 /// Everything a method's file needs, in one `use`.
 pub mod prelude {
     pub use crate::Role::{self, Alternate, Forget, Mismatch, Normal, Retain};
     pub use crate::{
-        Error, LogitRow, Method, Needs, Options as _, Positions, Result, RetainLoss, Step, Teacher,
-        Tensor, TestRig, choices, export_method, options,
+        Error, LogitRow, Method, Needs, Optimizer, Options as _, ParameterSet, Positions, Result,
+        RetainLoss, Step, Teacher, Tensor, TestRig, Trainer, Training, choices, export_method,
+        export_trainer, options,
     };
 }
 

@@ -1,6 +1,6 @@
-//! What a method is. It refuses training loops: the harness owns the optimiser, the schedule and the data.
+//! What a method is: a loss, or a training loop of its own. It refuses both at once, and data and weights to either.
 
-use crate::{Options, Result, Role, Step, Tensor};
+use crate::{Options, Result, Role, Step, Tensor, Training};
 
 /// An unlearning method that is a loss: the harness minimises what [`Method::loss`] returns.
 ///
@@ -19,6 +19,25 @@ pub trait Method: Options {
 
     /// The loss of one step: a differentiable scalar.
     fn loss(&self, step: &Step) -> Result<Tensor>;
+}
+
+/// An unlearning method that owns its loop: it draws batches, takes gradients apart, moves weights, and returns when it is done.
+///
+/// The implementing type is the method's options, made by [`options!`](crate::options).
+pub trait Trainer: Options {
+    /// Name on the command line: `a-z 0-9 _`, and the library is called `harness_method_<ID>`.
+    const ID: &'static str;
+
+    /// What the harness must have ready besides the forget batch.
+    const NEEDS: Needs;
+
+    /// Refuses option values that have the right type but make no sense. Called once, before [`Trainer::train`].
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Trains. The weights that it leaves are the result.
+    fn train(&self, run: &Training) -> Result<()>;
 }
 
 /// What a method needs besides the forget batch and the model being trained.

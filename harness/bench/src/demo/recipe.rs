@@ -1,13 +1,16 @@
 //! How much each stage of the demo trains. The same for every method: nothing is tuned to anyone's favour.
 
-use harness_model::train::ScheduleKind;
-use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use crate::relearn::RelearnOptions;
-use crate::unlearn::TrainingOptions;
+use serde::Serialize;
+use serde_json::json;
+
+use super::world::{FORGET, FORGET_PARAPHRASED, HOLDOUT, RETAIN, UTILITY};
+use crate::experiment::{ExperimentSpec, MethodSpec, NOISE_METHOD, RelearnSpec, UnlearnSpec};
 
 /// Raised whenever finished stages of older versions must not be taken over.
-const RECIPE_VERSION: u32 = 1;
+const RECIPE_VERSION: u32 = 2;
 
 /// The settings of all stages.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -17,39 +20,69 @@ pub(super) struct Recipe {
     pub(super) pretraining_epochs: usize,
     pub(super) pretraining_batch: usize,
     pub(super) pretraining_rate: f64,
-    pub(super) unlearning: TrainingOptions,
-    pub(super) relearning: RelearnOptions,
     pub(super) seed: u64,
 }
 
 impl Recipe {
     pub(super) fn new(seed: u64) -> Self {
-        let unlearning = TrainingOptions {
-            steps: 45,
-            batch_size: 4,
-            learning_rate: 2e-4,
-            warmup_steps: 5,
-            schedule: ScheduleKind::Linear,
-            weight_decay: 0.01,
-            max_gradient_norm: Some(1.0),
-            activation_checkpoints: false,
-            seed,
-        };
-        let relearning = RelearnOptions {
-            batch_size: 3,
-            learning_rate: 5e-4,
-            max_steps: 240,
-            activation_checkpoints: false,
-            seed,
-        };
         Self {
             version: RECIPE_VERSION,
             pretraining_epochs: 20,
             pretraining_batch: 16,
             pretraining_rate: 2e-3,
-            unlearning,
-            relearning,
             seed,
         }
     }
+
+    /// The experiment on the demo's models: the original, the oracle and its twin.
+    pub(super) fn experiment<'a>(
+        &self,
+        [original, oracle, twin]: [PathBuf; 3],
+        methods: impl Iterator<Item = &'a String>,
+    ) -> ExperimentSpec {
+        let methods = methods.filter(|id| *id != NOISE_METHOD);
+        let methods = methods.map(|id| MethodSpec {
+            set: needed_options(id),
+            ..MethodSpec::of(id)
+        });
+        ExperimentSpec {
+            name: "demo".into(),
+            oracle: Some(oracle),
+            oracle_twin: Some(twin),
+            paraphrased: Some(FORGET_PARAPHRASED.into()),
+            holdout: Some(HOLDOUT.into()),
+            retain: Some(RETAIN.into()),
+            utility: UTILITY.map(str::to_owned).into(),
+            seeds: vec![self.seed],
+            unlearn: UnlearnSpec {
+                steps: 45,
+                batch_size: 4,
+                learning_rates: vec![2e-4],
+                warmup_steps: 5,
+                ..UnlearnSpec::default()
+            },
+            relearn: RelearnSpec {
+                learning_rates: vec![5e-4],
+                seeds: vec![self.seed],
+                max_steps: 240,
+                batch_size: 3,
+            },
+            ..ExperimentSpec::new(original, FORGET.into(), methods.collect())
+        }
+    }
+}
+
+/// Options that have no default, or none that fits four layers.
+fn needed_options(method: &str) -> BTreeMap<String, serde_json::Value> {
+    let options = match method {
+        "pdu" => json!({"retain_loss_eps": 0.1}),
+        "rmu" => json!({"layer": 1}),
+        _ => json!({}),
+    };
+    options
+        .as_object()
+        .cloned()
+        .unwrap_or_default()
+        .into_iter()
+        .collect()
 }

@@ -9,25 +9,29 @@ use crate::error::Result;
 /// What is to be forgotten.
 pub(super) const FORGET: &str = "demo_forget";
 /// The same facts asked in other words; never trained on.
-const FORGET_PARAPHRASED: &str = "demo_forget_paraphrased";
+pub(super) const FORGET_PARAPHRASED: &str = "demo_forget_paraphrased";
 /// What is to be kept.
 pub(super) const RETAIN: &str = "demo_retain";
 /// What the original and the oracle are trained on besides the forget set.
 const KEPT: [&str; 3] = [RETAIN, "demo_retain_paraphrased", "demo_general"];
 /// What the tokenizer sees although no model does, so that all people's names are equally easy to spell.
-const UNSEEN: [&str; 2] = [FORGET_PARAPHRASED, "demo_holdout"];
+const UNSEEN: [&str; 2] = [FORGET_PARAPHRASED, HOLDOUT];
+/// People that no model has heard of.
+pub(super) const HOLDOUT: &str = "demo_holdout";
 /// What must stay useful.
-const UTILITY: [&str; 2] = ["demo_retain_choice", "demo_general"];
+pub(super) const UTILITY: [&str; 2] = ["demo_retain_choice", "demo_general"];
 
 /// The world's texts by role.
 pub(super) struct World {
     pub(super) forget: Vec<TextPair>,
     pub(super) forget_paraphrased: Vec<TextPair>,
+    pub(super) holdout: Vec<TextPair>,
     pub(super) retain: Vec<TextPair>,
     /// Everything to train on but the forget set.
     pub(super) kept: Vec<TextPair>,
     unseen: Vec<TextPair>,
-    pub(super) utility: Vec<Task>,
+    /// By name.
+    pub(super) utility: Vec<(String, Vec<Task>)>,
 }
 
 impl World {
@@ -53,12 +57,13 @@ impl World {
         Ok(Self {
             forget: pairs(FORGET)?,
             forget_paraphrased: pairs(FORGET_PARAPHRASED)?,
+            holdout: pairs(HOLDOUT)?,
             retain: pairs(RETAIN)?,
             kept: all(&KEPT)?,
             unseen: all(&UNSEEN)?,
             utility: UTILITY
                 .iter()
-                .map(|name| task(name))
+                .map(|&name| Ok((name.to_owned(), vec![task(name)?])))
                 .collect::<Result<_>>()?,
         })
     }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use harness_host::MethodDescription;
 use harness_model::DeviceName;
-use harness_model::train::ScheduleKind;
 use serde::{Deserialize, Serialize};
 
+use super::options::TrainingOptions;
 use crate::answers::TextPair;
 
 /// What a child is asked to do.
@@ -40,9 +40,21 @@ pub struct UnlearnJob {
     pub forget: Vec<TextPair>,
     /// The retain set's task.
     pub retain_task: String,
-    /// What is to be kept, also the general prompts and answers of methods that want such; empty where the method wants neither.
+    /// What is to be kept; empty where the method does not want it.
     pub retain: Vec<TextPair>,
-    /// Answers that take the place of the forget set's, for methods that want other answers; one is drawn for each document.
+    /// The task of the general prompts and answers.
+    #[serde(default)]
+    pub normal_task: String,
+    /// General prompts and answers, for methods that want such; empty: the retain set's.
+    #[serde(default)]
+    pub normal: Vec<TextPair>,
+    /// The task of the other answers.
+    #[serde(default)]
+    pub alternate_task: String,
+    /// The forget set's prompts with other answers, document by document, for methods that want such; empty: refusals.
+    #[serde(default)]
+    pub alternate: Vec<TextPair>,
+    /// Answers that take the place of the forget set's where there are no others; one is drawn for each document.
     #[serde(default)]
     pub refusals: Vec<String>,
     /// Answers of other prompts for each forget prompt, for methods that want such and have no option for it.
@@ -54,27 +66,15 @@ pub struct UnlearnJob {
     pub output: PathBuf,
 }
 
-/// Settings of the training loop, which is the harness's own.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrainingOptions {
-    /// Optimiser steps.
-    pub steps: usize,
-    /// Forget documents a step, and as many retain documents.
-    pub batch_size: usize,
-    /// Peak learning rate.
-    pub learning_rate: f64,
-    /// Steps over which the rate rises.
-    pub warmup_steps: usize,
-    /// What follows the warm-up.
-    pub schedule: ScheduleKind,
-    /// Decoupled weight decay of matrices.
-    pub weight_decay: f64,
-    /// Joint L2 norm that gradients are clipped to; absent: no clipping.
-    pub max_gradient_norm: Option<f64>,
-    /// Whether each layer keeps its input alone and is run again for the gradients.
-    pub activation_checkpoints: bool,
-    /// Seed of the order of documents.
-    pub seed: u64,
+impl UnlearnJob {
+    /// General prompts and answers, with their task's name.
+    pub fn general(&self) -> (&str, &[TextPair]) {
+        if self.normal.is_empty() {
+            (&self.retain_task, &self.retain)
+        } else {
+            (&self.normal_task, &self.normal)
+        }
+    }
 }
 
 /// One optimiser step: a line of `unlearn.jsonl`.
@@ -109,7 +109,10 @@ pub(super) enum WorkerEvent {
     /// Answer to [`Job::Describe`].
     Described(MethodDescription),
     /// The model is there and training begins.
-    Started,
+    Started {
+        /// The method that trains.
+        method: MethodDescription,
+    },
     /// One step is done.
     Step(StepRecord),
     /// The method has something to say.
@@ -117,8 +120,18 @@ pub(super) enum WorkerEvent {
         /// Its words.
         text: String,
     },
+    /// The run ends before its last step.
+    Stopped {
+        /// The bound that was reached.
+        reason: String,
+    },
+    /// The steps are done, and the weights are about to be written.
+    Writing,
     /// The weights are written.
-    Finished,
+    Finished {
+        /// The most resident memory of the child; 0 where the system does not tell.
+        peak_memory_bytes: u64,
+    },
     /// The work cannot go on.
     Failed {
         /// Names plugin, function and cause.

@@ -73,6 +73,17 @@ impl ModelStep<'_> {
         }
     }
 
+    /// The trained model has other weights now: what was computed with the old ones is void.
+    pub(super) fn forget_policy(&self) {
+        let mut passes = self.passes.borrow_mut();
+        passes
+            .hidden
+            .retain(|(model, _), _| *model != Model::Policy);
+        passes
+            .layers
+            .retain(|(model, _), _| *model != Model::Policy);
+    }
+
     fn hidden(&self, model: Model, role: Role) -> Result<Tensor> {
         if let Some(hidden) = self.passes.borrow().hidden.get(&(model, role)) {
             return Ok(hidden.clone());
@@ -148,9 +159,9 @@ impl StepSource for ModelStep<'_> {
         remembered.unwrap_or_else(|| self.logprobs(Model::Reference, role))
     }
 
-    fn answer_lengths(&self, role: Role) -> &[usize] {
+    fn answer_lengths(&self, role: Role) -> Vec<usize> {
         let batch = self.batches.get(&role);
-        batch.map_or(&[], |batch| batch.lengths(Positions::Answer))
+        batch.map_or_else(Vec::new, |batch| batch.lengths(Positions::Answer).to_vec())
     }
 
     fn position_counts(

@@ -1,173 +1,46 @@
 //! The parent's side: starts the child, keeps the log, and turns whatever becomes of the child into an answer or an error.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use harness_host::{MethodDescription, MethodPath};
 use harness_model::Staging;
-use serde::{Deserialize, Serialize};
 
-use super::job::{Job, StepRecord, UnlearnJob, WorkerEvent};
-use crate::error::{BenchError, Result, io};
+use super::child::{ChildProcess, Phase, WorkerCommand};
+use super::job::{Job, UnlearnJob, WorkerEvent};
+use super::record::{RunRecord, UnlearnSummary};
+use super::run_state::{RunState, request_hash};
+use super::step_log::StepLog;
+use crate::error::{BenchError, Result};
 use crate::event::{Event, Observer};
+use crate::run_directory::write_json;
 
-/// The log's name in the output directory.
-const LOG: &str = "unlearn.jsonl";
-
-/// How to start a child: a program that calls [`super::serve`] with its standard input and output.
-#[derive(Clone, Debug)]
-pub struct WorkerCommand {
-    /// The program.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<String>,
-}
-
-/// What an unlearning run amounted to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct UnlearnSummary {
-    /// Optimiser steps.
-    pub steps: usize,
-    /// Tokens through the trained model.
-    pub tokens: usize,
-    /// Tokens through the frozen original.
-    pub reference_tokens: usize,
-    /// Wall time of the steps.
-    pub seconds: f64,
-    /// Loss of the first step.
-    pub first_loss: f64,
-    /// Loss of the last step.
-    pub last_loss: f64,
-}
-
-impl UnlearnSummary {
-    fn of(steps: &[StepRecord]) -> Self {
-        let loss = |step: Option<&StepRecord>| step.map_or(f64::NAN, |step| step.loss);
-        Self {
-            steps: steps.len(),
-            tokens: steps.iter().map(|step| step.tokens).sum(),
-            reference_tokens: steps.iter().map(|step| step.reference_tokens).sum(),
-            seconds: steps.iter().map(|step| step.seconds).sum(),
-            first_loss: loss(steps.first()),
-            last_loss: loss(steps.last()),
-        }
-    }
-}
-
-/// A running child.
-struct Worker {
-    child: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
-    library: PathBuf,
-}
-
-impl Worker {
-    fn start(command: &WorkerCommand, job: &Job, library: &Path) -> Result<Self> {
-        let mut child = Command::new(&command.program)
-            .args(&command.arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(io(&command.program))?;
-        let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(BenchError::Request("the child process has no pipes".into()));
-        };
-        let text =
-            serde_json::to_vec(job).map_err(|error| BenchError::Request(error.to_string()))?;
-        // A child that dies before it has read everything is reported by its exit status, not by the broken pipe.
-        let _ = stdin.write_all(&text);
-        drop(stdin);
-        Ok(Self {
-            child,
-            lines: BufReader::new(stdout).lines(),
-            library: library.to_owned(),
-        })
-    }
-
-    /// The next event; lines that are none are the method's own prints. `None` when the child has closed its output.
-    fn next(&mut self, observer: &mut Observer) -> Option<WorkerEvent> {
-        loop {
-            let line = self.lines.next()?.ok()?;
-            match serde_json::from_str(&line) {
-                Ok(event) => return Some(event),
-                Err(_) => observer(Event::Message(format!("{}: {line}", self.name()))),
-            }
-        }
-    }
-
-    fn name(&self) -> String {
-        self.library
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
-    }
-
-    /// How the child ended, in words.
-    fn obituary(&mut self, during: &str) -> String {
-        let library = self.library.display();
-        match self.child.wait() {
-            Ok(status) => format!(
-                "method library {library}: the process running it {} {during}",
-                how_it_ended(status)
-            ),
-            Err(error) => format!(
-                "method library {library}: the process running it was lost {during}: {error}"
-            ),
-        }
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[cfg(unix)]
-fn how_it_ended(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    let names = [
-        (4, "illegal instruction"),
-        (6, "abort"),
-        (7, "bus error"),
-        (9, "kill"),
-        (11, "segmentation fault"),
-    ];
-    match status.signal() {
-        None => format!("ended with {status}"),
-        Some(signal) => {
-            let name = names
-                .iter()
-                .find(|(number, _)| *number == signal)
-                .map_or("signal", |(_, name)| name);
-            format!("crashed ({name}, signal {signal})")
-        }
-    }
-}
-
-#[cfg(not(unix))]
-fn how_it_ended(status: ExitStatus) -> String {
-    format!("ended with {status}")
-}
+/// The record's name in the output directory.
+const RECORD: &str = "unlearn.json";
 
 /// Asks a library what it is, in a child process.
 ///
 /// # Errors
-/// When the library is refused or crashes.
+/// When the library is refused, crashes or does not answer.
 fn describe(command: &WorkerCommand, library: &Path) -> Result<MethodDescription> {
     let job = Job::Describe {
         library: library.to_owned(),
     };
-    let mut worker = Worker::start(command, &job, library)?;
+    let mut child = ChildProcess::start(command, &job, library)?;
+    // What it prints meanwhile is for those who run it.
     let mut ignore = |_| {};
-    match worker.next(&mut ignore) {
-        Some(WorkerEvent::Described(description)) => Ok(description),
-        Some(WorkerEvent::Failed { message, .. }) => Err(BenchError::Method(message)),
-        Some(_) | None => Err(BenchError::Method(worker.obituary("while it was loaded"))),
+    let phase = Phase {
+        during: "while it was loaded".into(),
+        patience: command.limits.describe,
+        option: None,
+    };
+    match child.next(&phase, &mut ignore) {
+        Ok(WorkerEvent::Described(description)) => Ok(description),
+        Ok(WorkerEvent::Failed { message, .. }) | Err(message) => Err(BenchError::Method(message)),
+        Ok(_) => {
+            let library = library.display();
+            let message = format!("method library {library}: the child did not describe it");
+            Err(BenchError::Method(message))
+        }
     }
 }
 
@@ -187,7 +60,8 @@ pub fn find_method(
 }
 
 /// Runs `job` in a child process and turns its result into the model directory `output`, which must not be occupied.
-/// `job.output` is set here; until the run is whole, everything lies in `output` with `.partial` appended.
+/// `job.output` is set here; until the run is whole, everything lies in `output` with `.partial` appended. Where an interrupted
+/// run of the same job lies there, it is gone on with.
 ///
 /// # Errors
 /// When the output is occupied, the request is refused, or the method fails; a failed run leaves its log behind.
@@ -197,61 +71,180 @@ pub fn run(
     output: &Path,
     observer: &mut Observer,
 ) -> Result<UnlearnSummary> {
-    let staging = Staging::begin(output)?;
+    let request = request_hash(&job)?;
+    let (staging, is_new) = stage(output, &request)?;
     staging.path().clone_into(&mut job.output);
-    let library = job.library.clone();
-    let followed = Worker::start(command, &Job::Unlearn(Box::new(job)), &library)
-        .and_then(|worker| follow(worker, staging.path(), observer));
-    match followed {
-        Ok(steps) => {
-            staging.publish()?;
-            Ok(UnlearnSummary::of(&steps))
-        }
+    let mut course = match Course::new(staging.path(), &request) {
+        Ok(course) => course,
         Err(error) => {
-            // An empty log is no loss.
-            if !matches!(error, BenchError::MethodFailed { kept: Some(_), .. }) {
+            if is_new {
                 staging.discard();
             }
+            return Err(error);
+        }
+    };
+    if let Some(step) = course.log.steps().last() {
+        let (left, step) = (staging.path().display(), step.step);
+        let message = format!("{left}: goes on after step {step} of the run that was interrupted");
+        observer(Event::Message(message));
+    }
+    let finished = course
+        .follow(command, &job, observer)
+        .and_then(|()| course.record(&job));
+    match finished {
+        Ok(summary) => {
+            staging.publish()?;
+            RunState::of(output).remove();
+            Ok(summary)
+        }
+        // An empty log is no loss.
+        Err(error) if course.log.steps().is_empty() => {
+            staging.discard();
             Err(error)
         }
+        Err(error) => Err(BenchError::MethodFailed {
+            message: error.to_string(),
+            kept: Some(course.log.path().to_owned()),
+        }),
     }
 }
 
-/// Reads the child's events to the end, writing each step to the log as it comes.
-fn follow(mut worker: Worker, staging: &Path, observer: &mut Observer) -> Result<Vec<StepRecord>> {
-    let path = staging.join(LOG);
-    let mut log = File::create(&path).map_err(io(&path))?;
-    let mut steps: Vec<StepRecord> = Vec::new();
-    loop {
-        let kept = (!steps.is_empty()).then(|| path.clone());
-        match worker.next(observer) {
-            Some(WorkerEvent::Step(step)) => {
-                writeln!(log, "{}", serde_json::json!(step)).map_err(io(&path))?;
+/// The directory to work in, and whether it is new: what an interrupted run of the same request left is taken up.
+fn stage(output: &Path, request: &str) -> Result<(Staging, bool)> {
+    if let Some(staging) = Staging::left_behind(output)?
+        && RunState::of(staging.path()).belongs_to(request)
+    {
+        return Ok((staging, false));
+    }
+    Ok((Staging::begin(output)?, true))
+}
+
+/// How far a run has come.
+struct Course {
+    staging: PathBuf,
+    log: StepLog,
+    stage: Stage,
+    /// Why it ended before its last step.
+    stopped: Option<String>,
+    method: Option<MethodDescription>,
+    peak_memory_bytes: u64,
+}
+
+/// What the child is about.
+enum Stage {
+    Loading,
+    Steps,
+    Writing,
+}
+
+impl Course {
+    fn new(staging: &Path, request: &str) -> Result<Self> {
+        let state = RunState::of(staging);
+        let progress = state.progress()?.unwrap_or_default();
+        let log = StepLog::open(staging, &progress.steps)?;
+        state.claim(request)?;
+        Ok(Self {
+            staging: staging.to_owned(),
+            log,
+            stage: Stage::Loading,
+            stopped: None,
+            method: None,
+            peak_memory_bytes: 0,
+        })
+    }
+
+    fn during(&self) -> String {
+        match self.stage {
+            Stage::Loading => "while library and model were loaded".into(),
+            Stage::Steps => format!("in step {}", self.log.steps().len() + 1),
+            Stage::Writing => "while the model was written".into(),
+        }
+    }
+
+    /// Hears the child's events to the end, writing each step to the log as it comes.
+    fn follow(
+        &mut self,
+        command: &WorkerCommand,
+        job: &UnlearnJob,
+        observer: &mut Observer,
+    ) -> Result<()> {
+        let sent = Job::Unlearn(Box::new(job.clone()));
+        let mut child = ChildProcess::start(command, &sent, &job.library)?;
+        loop {
+            let phase = Phase {
+                during: self.during(),
+                patience: command.limits.step,
+                option: Some("--step-timeout"),
+            };
+            let heard = child.next(&phase, observer);
+            self.peak_memory_bytes = self.peak_memory_bytes.max(child.peak_memory_bytes());
+            match heard.map_err(failed)? {
+                WorkerEvent::Finished { peak_memory_bytes } => {
+                    self.peak_memory_bytes = self.peak_memory_bytes.max(peak_memory_bytes);
+                    if let Err(message) = child.finish("after the model was written", observer) {
+                        observer(Event::Message(format!("{message}; the model is whole")));
+                    }
+                    return Ok(());
+                }
+                event => self.hear(event, &child.name(), observer)?,
+            }
+        }
+    }
+
+    fn hear(&mut self, event: WorkerEvent, library: &str, observer: &mut Observer) -> Result<()> {
+        match event {
+            WorkerEvent::Step(step) => {
+                self.log.add(&step)?;
                 observer(Event::StageAdvanced {
                     work_done: None,
                     done: step.step,
                     remark: format!("loss {:.3}", step.loss),
                 });
-                steps.push(step);
+                observer(Event::Step(step));
+                Ok(())
             }
-            Some(WorkerEvent::Message { text }) => {
-                observer(Event::Message(format!("{}: {text}", worker.name())));
+            WorkerEvent::Message { text } => {
+                observer(Event::Message(format!("{library}: {text}")));
+                Ok(())
             }
-            Some(WorkerEvent::Started | WorkerEvent::Described(_)) => {}
-            Some(WorkerEvent::Finished) => return Ok(steps),
-            Some(WorkerEvent::Failed {
+            WorkerEvent::Started { method } => {
+                self.method = Some(method);
+                self.stage = Stage::Steps;
+                Ok(())
+            }
+            WorkerEvent::Stopped { reason } => {
+                self.stopped = Some(reason);
+                Ok(())
+            }
+            WorkerEvent::Writing => {
+                self.stage = Stage::Writing;
+                Ok(())
+            }
+            WorkerEvent::Failed {
                 message,
                 refused: true,
-            }) => return Err(BenchError::Method(message)),
-            Some(WorkerEvent::Failed { message, .. }) => {
-                return Err(BenchError::MethodFailed { message, kept });
-            }
-            None => {
-                return Err(BenchError::MethodFailed {
-                    message: worker.obituary(&format!("in step {}", steps.len() + 1)),
-                    kept,
-                });
-            }
+            } => Err(BenchError::Method(message)),
+            WorkerEvent::Failed { message, .. } => Err(failed(message)),
+            // Nobody asked for a description, and an end is heard elsewhere.
+            WorkerEvent::Described(_) | WorkerEvent::Finished { .. } => Ok(()),
         }
+    }
+
+    /// Writes what the run was and what it cost beside its log.
+    fn record(&self, job: &UnlearnJob) -> Result<UnlearnSummary> {
+        let summary = UnlearnSummary {
+            stopped: self.stopped.clone(),
+            ..UnlearnSummary::of(self.log.steps(), self.peak_memory_bytes)
+        };
+        let record = RunRecord::of(job, self.method.as_ref(), &summary)?;
+        write_json(&self.staging.join(RECORD), &record)?;
+        Ok(summary)
+    }
+}
+
+fn failed(message: String) -> BenchError {
+    BenchError::MethodFailed {
+        message,
+        kept: None,
     }
 }

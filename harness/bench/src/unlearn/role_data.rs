@@ -69,18 +69,19 @@ impl RoleData {
         let (seed, size) = (job.training.seed, job.training.batch_size);
         let set = |task: &str, pairs: &[TextPair]| AnswerSet::new(task, pairs, encoder);
         let forget = Taken::new(set(&job.forget_task, &job.forget)?, size, seed)?;
-        let taken = |need, pairs: &[TextPair], stream| {
-            needs(need).then(|| Taken::new(set(&job.retain_task, pairs)?, size, seed ^ stream))
+        let taken = |need, (task, pairs): (&str, &[TextPair]), stream| {
+            needs(need).then(|| Taken::new(set(task, pairs)?, size, seed ^ stream))
         };
-        let alternate = needs(Need::Alternate).then(|| {
-            let pairs = refusals(job)?;
-            AnswerSet::new("refusals", &pairs, encoder)
+        let alternate = needs(Need::Alternate).then(|| match job.alternate.as_slice() {
+            [] => set("refusals", &refusals(job)?),
+            pairs => set(&job.alternate_task, pairs),
         });
+        let retain = (job.retain_task.as_str(), job.retain.as_slice());
         Ok(Self {
             forget,
             alternate: alternate.transpose()?,
-            retain: taken(Need::Retain, &job.retain, RETAIN_STREAM).transpose()?,
-            normal: taken(Need::Normal, &job.retain, NORMAL_STREAM).transpose()?,
+            retain: taken(Need::Retain, retain, RETAIN_STREAM).transpose()?,
+            normal: taken(Need::Normal, job.general(), NORMAL_STREAM).transpose()?,
             mismatch: needs(Need::Mismatch).then(|| Mismatch::new(job, encoder)),
             batch_size: size,
             steps: 0,
@@ -109,6 +110,18 @@ impl RoleData {
     pub(super) fn epoch(&self) -> f64 {
         let documents = (self.steps.saturating_sub(1) * self.batch_size) as f64;
         documents / self.forget.set.pairs.len() as f64
+    }
+
+    /// The sets of documents, by role.
+    pub(super) fn sets(&self) -> impl Iterator<Item = (Role, &AnswerSet)> {
+        let sets = [
+            (Role::Forget, Some(&self.forget.set)),
+            (Role::Alternate, self.alternate.as_ref()),
+            (Role::Retain, self.retain.as_ref().map(|taken| &taken.set)),
+            (Role::Normal, self.normal.as_ref().map(|taken| &taken.set)),
+        ];
+        sets.into_iter()
+            .filter_map(|(role, set)| Some((role, set?)))
     }
 
     /// The documents of a role in this step; none for answers that are drawn anew.
@@ -180,11 +193,12 @@ impl Mismatch {
         let asked = asked
             .and_then(serde_json::Value::as_u64)
             .unwrap_or(job.mismatched_answers);
+        let (_, general) = job.general();
         Self {
             encoder: encoder.clone(),
             prompts: job.forget.iter().map(|pair| pair.prompt.clone()).collect(),
-            answers: job.retain.iter().map(|pair| pair.answer.clone()).collect(),
-            answers_a_prompt: (asked as usize).clamp(1, job.retain.len().max(1)),
+            answers_a_prompt: (asked as usize).clamp(1, general.len().max(1)),
+            answers: general.iter().map(|pair| pair.answer.clone()).collect(),
             random: PythonRandom::new(job.training.seed ^ ANSWER_STREAM),
             batch: Vec::new(),
         }
@@ -193,7 +207,7 @@ impl Mismatch {
     /// Draws answers, the same for every prompt of the step.
     fn draw(&mut self, documents: &[usize]) -> Result<()> {
         if self.answers.is_empty() {
-            let message = "answers that do not belong to the forget prompts come from a retain set: --retain TASK";
+            let message = "answers that do not belong to the forget prompts come from a normal or a retain set: --normal TASK";
             return Err(BenchError::Request(message.into()));
         }
         let mut order: Vec<usize> = (0..self.answers.len()).collect();

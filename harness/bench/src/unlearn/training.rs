@@ -1,73 +1,35 @@
 //! The unlearning loop of the child: batches by role, the method's loss, one optimiser step after the other.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use candle_core::Tensor;
 use harness_engine::Encoder;
 use harness_host::{MethodInstance, Need, Role, StepLoss};
-use harness_model::train::{
-    AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _, Schedule,
-};
-use harness_model::{Decoder, Model, Weights};
+use harness_model::Model;
+use harness_model::train::{GradientSet, Optimizer, Schedule};
 
+use super::answer_memory::AnswerMemory;
 use super::job::{StepRecord, UnlearnJob};
 use super::model_step::ModelStep;
+use super::optimizers;
 use super::role_data::RoleData;
+use super::run_state::{Progress, RunState};
+use super::trainee::Trainee;
 use crate::error::Result;
 
 /// A model being unlearned.
 pub(super) struct Unlearning {
     instance: MethodInstance,
-    weights: Weights,
-    decoder: Decoder,
-    /// The frozen original, for methods that compare with it.
-    reference: Option<Reference>,
+    trainee: Trainee,
+    /// What the frozen original has said of documents, for methods that compare with it.
+    memory: AnswerMemory,
     data: RoleData,
-    optimizer: AdamW,
+    optimizer: Box<dyn Optimizer>,
     gradients: GradientSet,
     schedule: Schedule,
+    accumulation: usize,
     seed: u64,
-}
-
-/// The frozen original with the log-probabilities it has given already: it never changes, so no document is run twice.
-struct Reference {
-    decoder: Decoder,
-    known: RefCell<BTreeMap<(Role, usize), Vec<f32>>>,
-    tokens: Cell<usize>,
-}
-
-impl Reference {
-    /// Log-probabilities of the answers of a role's documents; `None` where they are not documents.
-    fn token_logprobs(&self, role: Role, data: &RoleData) -> harness_model::Result<Option<Tensor>> {
-        let (documents, mut known) = (data.documents(role), self.known.borrow_mut());
-        let unknown = |document: &usize| !known.contains_key(&(role, *document));
-        let mut missing: Vec<usize> = documents.iter().copied().filter(unknown).collect();
-        missing.sort_unstable();
-        missing.dedup();
-        let pairs: Vec<_> = missing
-            .iter()
-            .filter_map(|&document| data.pair(role, document))
-            .collect();
-        if documents.is_empty() || pairs.len() < missing.len() {
-            return Ok(None);
-        }
-        if !missing.is_empty() {
-            let batch = AnswerBatch::new(pairs);
-            self.tokens.set(self.tokens.get() + batch.tokens());
-            for (document, scores) in missing.iter().zip(batch.scores(&self.decoder)?) {
-                let logprobs = scores.iter().map(|score| score.logprob).collect();
-                known.insert((role, *document), logprobs);
-            }
-        }
-        let all: Vec<f32> = documents
-            .iter()
-            .flat_map(|&document| known[&(role, document)].clone())
-            .collect();
-        let count = all.len();
-        Ok(Some(Tensor::from_vec(all, count, self.decoder.device())?))
-    }
 }
 
 impl Unlearning {
@@ -79,42 +41,24 @@ impl Unlearning {
     ) -> Result<Self> {
         let encoder = Encoder::new(model.tokenizer.clone(), model.spec.max_positions);
         let data = RoleData::new(job, &encoder, needs)?;
-        let reference = if needs(Need::Reference) {
-            Some(Reference {
-                decoder: model.decoder()?,
-                known: RefCell::default(),
-                tokens: Cell::new(0),
-            })
-        } else {
-            None
-        };
-        let (weights, variables) = model.weights.into_trainable()?;
-        let mut decoder = Decoder::new(model.spec, &weights)?;
-        if job.training.activation_checkpoints {
-            decoder = decoder.with_activation_checkpoints()?;
-        }
-        let options = AdamWOptions {
-            weight_decay: job.training.weight_decay,
-            max_gradient_norm: job.training.max_gradient_norm,
-            ..AdamWOptions::default()
-        };
+        let trainee = Trainee::new(model, &job.training, needs(Need::Reference))?;
         let schedule = Schedule {
             peak: job.training.learning_rate,
             warmup_steps: job.training.warmup_steps,
             total_steps: job.training.steps,
             kind: job.training.schedule,
         };
-        let gradients = GradientSet::new(&variables);
-        let optimizer = AdamW::new(variables, options);
+        let gradients = GradientSet::new(trainee.variables());
+        let optimizer = optimizers::of_run(&job.training, trainee.variables().clone());
         Ok(Self {
             instance,
-            weights,
-            decoder,
-            reference,
+            trainee,
+            memory: AnswerMemory::default(),
             data,
             optimizer,
             gradients,
             schedule,
+            accumulation: job.training.gradient_accumulation,
             seed: job.training.seed,
         })
     }
@@ -122,14 +66,40 @@ impl Unlearning {
     /// Takes step number `step`, counted from 0; also gives the method's messages.
     pub(super) fn step(&mut self, step: usize) -> Result<(StepRecord, Vec<String>)> {
         let start = Instant::now();
+        self.gradients.clear();
+        let mut batches = BatchSum::default();
+        for batch in 0..self.accumulation {
+            self.add_batch(step, batch, &mut batches)?;
+        }
+        let learning_rate = self.schedule.rate(step);
+        let gradient_norm = self.optimizer.step(&self.gradients, learning_rate)?;
+        let record = StepRecord {
+            step: step + 1,
+            loss: batches.loss / self.accumulation as f64,
+            parts: batches.mean_parts(),
+            learning_rate,
+            gradient_norm,
+            forget_documents: batches.forget_documents,
+            retain_documents: batches.retain_documents,
+            tokens: batches.tokens,
+            reference_tokens: batches.reference_tokens,
+            seconds: start.elapsed().as_secs_f64(),
+        };
+        Ok((record, batches.messages))
+    }
+
+    /// Adds the gradients of the next batch's share of the step's loss, which is the mean over its batches.
+    fn add_batch(&mut self, step: usize, batch: usize, sum: &mut BatchSum) -> Result<()> {
         self.data.advance()?;
+        self.trainee.begin_batch(step * self.accumulation + batch);
+        let original = self.trainee.original();
         let remembered = |role: Role| {
-            let known = self.reference.as_ref()?.token_logprobs(role, &self.data);
+            let known = self.memory.token_logprobs(original?, role, &self.data);
             known.map_err(candle_core::Error::wrap).transpose()
         };
         let source = ModelStep {
-            policy: &self.decoder,
-            reference: self.reference.as_ref().map(|reference| &reference.decoder),
+            policy: self.trainee.decoder(),
+            reference: original,
             batches: self.data.batches(),
             remembered: Some(&remembered),
             progress: [
@@ -141,45 +111,80 @@ impl Unlearning {
             random: None,
             passes: RefCell::default(),
         };
-        let reference_before = self.reference_tokens();
-        let StepLoss {
-            loss,
-            value,
-            logged,
-            messages,
-        } = self.instance.loss(&source)?;
-        let (tokens, reference_tokens) = {
+        let looked_up = self.memory.tokens();
+        let outcome = self.instance.loss(&source)?;
+        {
             let passes = source.passes.borrow();
-            let looked_up = self.reference_tokens() - reference_before;
-            (passes.tokens, passes.reference_tokens + looked_up)
+            sum.tokens += passes.tokens;
+            sum.reference_tokens += passes.reference_tokens + self.memory.tokens() - looked_up;
+        }
+        let documents = |role| self.data.documents(role);
+        sum.forget_documents.extend(documents(Role::Forget));
+        sum.retain_documents.extend(documents(Role::Retain));
+        let share = if self.accumulation == 1 {
+            outcome.loss.clone()
+        } else {
+            outcome.loss.affine(1.0 / self.accumulation as f64, 0.0)?
         };
-        let learning_rate = self.schedule.rate(step);
-        self.gradients.clear();
-        self.gradients.add_backward(&loss)?;
-        let gradient_norm = self.optimizer.step(&self.gradients, learning_rate)?;
-        let record = StepRecord {
-            step: step + 1,
-            loss: f64::from(value),
-            parts: logged.into_iter().collect(),
-            learning_rate,
-            gradient_norm,
-            forget_documents: self.data.documents(Role::Forget).to_vec(),
-            retain_documents: self.data.documents(Role::Retain).to_vec(),
-            tokens,
-            reference_tokens,
-            seconds: start.elapsed().as_secs_f64(),
-        };
-        Ok((record, messages.into_iter().map(|(_, text)| text).collect()))
+        self.gradients.add_backward(&share)?;
+        sum.add(outcome);
+        Ok(())
     }
 
-    fn reference_tokens(&self) -> usize {
-        self.reference
-            .as_ref()
-            .map_or(0, |reference| reference.tokens.get())
+    /// Saves the run after `steps`, the records of all of its steps.
+    pub(super) fn save(&self, state: &RunState, steps: &[StepRecord]) -> Result<()> {
+        let progress = Progress {
+            steps: steps.to_vec(),
+            known_answers: self.memory.known(),
+        };
+        state.save(&progress, self.optimizer.as_ref())
     }
 
-    /// The weights as they are now.
-    pub(super) fn weights(&self) -> &Weights {
-        &self.weights
+    /// Goes to where a run was when it was saved, before any step of this one.
+    pub(super) fn restore(&mut self, state: &RunState, progress: &Progress) -> Result<()> {
+        state.restore(progress, self.optimizer.as_mut())?;
+        self.memory.restore(&progress.known_answers);
+        // Orders and draws follow from the seed and the number of batches.
+        for _ in 0..progress.steps.len() * self.accumulation {
+            self.data.advance()?;
+        }
+        Ok(())
+    }
+
+    /// The model as it is now.
+    pub(super) fn trainee(&self) -> &Trainee {
+        &self.trainee
+    }
+}
+
+/// The batches of a step.
+#[derive(Default)]
+struct BatchSum {
+    loss: f64,
+    /// Sum and number of what was logged.
+    parts: BTreeMap<String, (f64, usize)>,
+    messages: Vec<String>,
+    forget_documents: Vec<usize>,
+    retain_documents: Vec<usize>,
+    tokens: usize,
+    reference_tokens: usize,
+}
+
+impl BatchSum {
+    fn add(&mut self, outcome: StepLoss) {
+        self.loss += f64::from(outcome.value);
+        for (name, value) in outcome.logged {
+            let (sum, count) = self.parts.entry(name).or_default();
+            *sum += value;
+            *count += 1;
+        }
+        let texts = outcome.messages.into_iter().map(|(_, text)| text);
+        self.messages.extend(texts);
+    }
+
+    fn mean_parts(&self) -> BTreeMap<String, f64> {
+        let mean =
+            |(name, &(sum, count)): (&String, &(f64, usize))| (name.clone(), sum / count as f64);
+        self.parts.iter().map(mean).collect()
     }
 }

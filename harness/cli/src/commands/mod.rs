@@ -1,29 +1,37 @@
 //! The subcommands, one file each.
 
+mod bench;
+mod config;
 mod demo;
 mod eval;
+mod finetune;
 mod methods;
 mod model;
 mod relearn;
+mod report;
 mod tasks;
 mod unlearn;
 mod worker;
 
 use clap::Subcommand;
 
-pub(crate) use eval::with_config;
+pub(crate) use config::with_config;
 
 /// What can be meant by a misspelt command.
-pub(crate) const NAMES: [&str; 7] = [
-    "demo", "eval", "unlearn", "relearn", "tasks", "methods", "model",
+pub(crate) const NAMES: [&str; 10] = [
+    "demo", "eval", "finetune", "unlearn", "relearn", "bench", "report", "tasks", "methods",
+    "model",
 ];
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Demo(demo::Demo),
     Eval(Box<eval::Eval>),
-    Unlearn(unlearn::Unlearn),
+    Finetune(finetune::Finetune),
+    Unlearn(Box<unlearn::Unlearn>),
     Relearn(relearn::Relearn),
+    Bench(Box<bench::Bench>),
+    Report(report::Report),
     Tasks(tasks::Tasks),
     Methods(methods::Methods),
     Model(model::ModelCommand),
@@ -35,8 +43,11 @@ impl Command {
         match self {
             Self::Demo(command) => command.run(),
             Self::Eval(command) => command.run(),
+            Self::Finetune(command) => command.run(),
             Self::Unlearn(command) => command.run(),
             Self::Relearn(command) => command.run(),
+            Self::Bench(command) => command.run(),
+            Self::Report(command) => command.run(),
             Self::Tasks(command) => command.run(),
             Self::Methods(command) => command.run(),
             Self::Model(command) => command.run(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use harness_model::{DecoderSpec, Model, ModelDescription, Tokenizer};
+use harness_model::{Model, ModelDescription, Tokenizer};
 use harness_report::{Align, Table};
 use serde::Serialize;
 
@@ -235,7 +235,7 @@ impl MemoryEstimate {
     fn of(model: &ModelDescription) -> Self {
         let spec = &model.spec;
         let weights = spec.parameters() * F32_BYTES;
-        let layer = layer_floats(spec) * F32_BYTES;
+        let layer = spec.layer_training_floats() * F32_BYTES;
         let activations = spec.layers.len() * layer * SEQUENCES * SEQUENCE_TOKENS;
         Self {
             eval_bytes: weights + layer * SCORED_TOKENS,
@@ -271,20 +271,12 @@ impl MemoryEstimate {
     }
 }
 
-/// Values that one layer keeps for one token until gradients are computed, and what computing them takes: measured for
-/// SmolLM2-135M as 14,900, here 15,744.
-fn layer_floats(spec: &DecoderSpec) -> usize {
-    let attention = &spec.attention;
-    let projected = attention.head_dim * (2 * attention.heads + 2 * attention.kv_heads);
-    6 * spec.width + 2 * projected + 6 * spec.feed_forward.width
-}
-
 fn shown(token: &Token) -> String {
     format!("{} ({})", token.text, token.id)
 }
 
 /// 1,234,567
-fn grouped(number: usize) -> String {
+pub(super) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -297,7 +289,7 @@ fn grouped(number: usize) -> String {
 }
 
 /// In decimal megabytes or gigabytes.
-fn size(bytes: usize) -> String {
+pub(super) fn size(bytes: usize) -> String {
     match bytes as f64 {
         bytes if bytes < 1e6 => format!("{:.1} kB", bytes / 1e3),
         bytes if bytes < 1e9 => format!("{:.0} MB", bytes / 1e6),

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use candle_core::Device;
 use clap::Args;
-use harness_bench::relearn::{RelearnCurve, RelearnOptions, WINDOW, relearn};
-use harness_bench::{AnswerSet, Event, RunDirectory, TextPair};
+use harness_bench::relearn::{RelearnCurve, WINDOW, relearn};
+use harness_bench::{AnswerSet, Event, FineTuning, RunDirectory, TextPair};
 use harness_engine::Scorer;
 use harness_model::Model;
 use harness_report::{Attack, RelearnRow, relearn_table};
@@ -189,18 +189,19 @@ impl Relearn {
             &model.weights,
             &set,
             target,
-            self.options(),
+            &self.attacker(),
             observer,
         )?)
     }
 
-    fn options(&self) -> RelearnOptions {
-        RelearnOptions {
+    fn attacker(&self) -> FineTuning {
+        FineTuning {
+            steps: self.max_steps,
             batch_size: self.batch_size,
             learning_rate: self.lr,
-            max_steps: self.max_steps,
             activation_checkpoints: self.activation_checkpoints,
             seed: self.seed,
+            ..FineTuning::default()
         }
     }
 
@@ -213,7 +214,7 @@ impl Relearn {
             "forget": self.forget,
             "rule": format!("mean of the last {WINDOW} training-batch losses at most target_loss"),
             "target_loss": target,
-            "options": self.options(),
+            "attacker": self.attacker(),
             "models": rows,
         });
         Ok(RunDirectory::open(output)?.write_json("relearn.json", &record)?)

@@ -1,21 +1,27 @@
 //! `harness unlearn`: run a method on a model and write the result as a model directory.
 
+mod child;
+mod dry_run;
+mod event_files;
+mod roles;
+mod training_flags;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use harness_bench::Event;
-use harness_bench::unlearn::{TrainingOptions, UnlearnJob, find_method, run};
-use harness_host::{MethodPath, Need};
-use harness_model::train::ScheduleKind;
-use harness_model::{Model, check_output};
+use harness_bench::unlearn::{UnlearnJob, find_method, run};
+use harness_host::{MethodDescription, MethodPath};
+use harness_model::{Model, Staging};
 
 use crate::exit::Refused;
 use crate::locations::method_folders;
 use crate::model_source::ModelSource;
-use crate::options::{TaskOptions, device, limit, worker};
+use crate::options::{TaskOptions, device};
 use crate::output;
 use crate::progress::Terminal;
+use event_files::EventFiles;
 
 /// Make a model forget: run an unlearning method from a plugin library
 ///
@@ -24,6 +30,9 @@ use crate::progress::Terminal;
 #[derive(Args)]
 #[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(crate) struct Unlearn {
+    /// YAML file with options of this command, by their names; the command line goes before it
+    #[arg(long, short = 'C', value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The original model: a directory, a GGUF file or a hub id
     #[arg(long, value_name = "DIR|GGUF|ORG/NAME")]
     model: PathBuf,
@@ -33,78 +42,31 @@ pub(crate) struct Unlearn {
     /// Option of the method (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// Task whose answers are to be forgotten
-    #[arg(long, value_name = "TASK")]
-    forget: String,
-    /// Task whose answers are to be kept; methods that use one need it
-    #[arg(long, value_name = "TASK")]
-    retain: Option<String>,
-    /// Refusals for methods that answer the forget prompts otherwise, one a line; the harness has a dozen of its own
-    #[arg(long, value_name = "FILE")]
-    refusals: Option<PathBuf>,
+    #[command(flatten)]
+    roles: roles::RoleOptions,
     /// Where the unlearned model goes
     #[arg(long, value_name = "OUT")]
     output_path: PathBuf,
-    /// Optimiser steps
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    steps: usize,
-    /// Forget documents a step, and as many retain documents
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    batch_size: usize,
-    /// Peak learning rate of AdamW
-    #[arg(
-        long,
-        value_name = "X",
-        default_value_t = 1e-5,
-        allow_negative_numbers = true
-    )]
-    lr: f64,
-    /// Steps over which the learning rate rises from zero
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    warmup_steps: usize,
-    /// Learning rate after the warm-up: linear (to zero) or constant
-    #[arg(long, value_name = "KIND", default_value_t = ScheduleKind::Linear)]
-    schedule: ScheduleKind,
-    /// Decoupled weight decay of matrices
-    #[arg(long, value_name = "X", default_value_t = 0.01)]
-    weight_decay: f64,
-    /// Joint L2 norm that gradients are clipped to; 0 clips nothing
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
-    max_grad_norm: f64,
-    /// Keep only each layer's input for the gradients and run the layers again: less memory, about a third more time
-    #[arg(long)]
-    activation_checkpoints: bool,
-    /// Forget documents to use: a count, or below 1 a share
-    #[arg(long, value_name = "N")]
-    limit: Option<f64>,
-    /// Seed of the order of documents
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    training: training_flags::TrainingFlags,
     /// Where to compute
     #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu")]
     device: String,
     /// Folder with further method libraries (repeatable)
     #[arg(long, value_name = "DIR")]
     method_path: Vec<PathBuf>,
+    /// Print the plan with its memory and time, and run nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Also write event files for TensorBoard: into a folder of OUT's name in DIR, or into OUT/tensorboard
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    #[allow(clippy::option_option, reason = "absent, given, given with a value")]
+    tensorboard: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    child: child::ChildOptions,
     #[command(flatten)]
     tasks_and_data: TaskOptions,
 }
-
-/// What is answered where nothing else is said.
-const REFUSALS: [&str; 12] = [
-    "I don't know.",
-    "I don't know the answer to that.",
-    "I'm not sure about that.",
-    "I have no information about that.",
-    "I'm afraid I can't answer this question.",
-    "That is not something I know.",
-    "I can't tell you that.",
-    "I'm sorry, I don't have an answer.",
-    "This is beyond what I know.",
-    "I was not taught about this.",
-    "I have never heard of that.",
-    "I couldn't say.",
-];
 
 const EXAMPLES: &str = "Examples:
   harness unlearn --model DIR --method npo --forget tofu_forget01 --retain tofu_retain99 --steps 20 --data-dir DATA --output-path OUT
@@ -113,19 +75,30 @@ const EXAMPLES: &str = "Examples:
 impl Unlearn {
     pub(crate) fn run(self) -> Result<()> {
         device(&self.device)?;
-        let training = self.training()?;
-        check_output(&self.output_path)?;
+        self.training.check()?;
+        Staging::left_behind(&self.output_path)?;
         let mut terminal = Terminal::default();
-        let job = self.job(training, &mut terminal)?;
+        let (job, description) = self.job(&mut terminal)?;
+        if self.dry_run {
+            let output = self.output_path.display().to_string();
+            return output::print(&dry_run::table(&job, &description, &output)?.plain());
+        }
         let name = format!("unlearn with {}", self.method);
         terminal.show(Event::StageStarted {
             name,
-            total: Some(self.steps),
+            total: Some(job.training.steps),
             unit: "steps",
         });
-        let summary = run(&worker()?, job, &self.output_path, &mut |event| {
+        let mut events = EventFiles::new(self.tensorboard.as_ref(), &self.output_path);
+        let mut observer = |event| {
+            if let Event::Step(step) = &event
+                && let Some(problem) = events.add(step)
+            {
+                terminal.show(Event::Message(problem));
+            }
             terminal.show(event);
-        });
+        };
+        let summary = run(&self.child.worker()?, job, &self.output_path, &mut observer);
         if summary.is_err() {
             terminal.show(Event::StageFinished {
                 remark: "failed".into(),
@@ -135,97 +108,49 @@ impl Unlearn {
         terminal.show(Event::StageFinished {
             remark: "done".into(),
         });
+        if let Some(reason) = &summary.stopped {
+            terminal.show(Event::Message(format!("stopped early at {reason}")));
+        }
         output::print(&format!(
-            "{}: {} steps, {} tokens in {:.1} s, loss {:.4} → {:.4}\n",
+            "{}: {} steps, {} tokens in {:.1} s, {:.2} GB at the peak, loss {:.4} → {:.4}\n",
             self.output_path.display(),
             summary.steps,
             summary.tokens,
             summary.seconds,
+            summary.peak_memory_bytes as f64 / 1e9,
             summary.first_loss,
             summary.last_loss
         ))
     }
 
     /// Everything that can be wrong with the request is found here, before anything is computed.
-    fn job(&self, training: TrainingOptions, terminal: &mut Terminal) -> Result<UnlearnJob> {
+    fn job(&self, terminal: &mut Terminal) -> Result<(UnlearnJob, MethodDescription)> {
         let path = MethodPath::new(method_folders(&self.method_path)?);
-        let (library, description) = find_method(&worker()?, &path, &self.method)?;
+        let (library, description) = find_method(&self.child.worker()?, &path, &self.method)?;
         let options = description.parse_settings(&self.settings)?;
-        let tasks = self.tasks_and_data.library()?;
-        let forget = self
-            .tasks_and_data
-            .answers(&tasks, &self.forget, limit(self.limit)?)?;
-        let wanted = [Need::Retain, Need::Normal, Need::Mismatch]
-            .into_iter()
-            .any(|need| description.needs(need));
-        if wanted && self.retain.is_none() {
-            let message = format!(
-                "method {} needs a retain set: --retain TASK",
-                description.id
-            );
-            return Err(Refused(message).into());
-        }
-        // Loaded even where the method does not want it: a misspelt name is a mistake all the same.
-        let retain = match &self.retain {
-            Some(retain) => self.tasks_and_data.answers(&tasks, retain, None)?,
-            None => Vec::new(),
-        };
-        let retain = if wanted { retain } else { Vec::new() };
+        let roles = self.roles.load(&self.tasks_and_data, &description)?;
+        let training = self.training.options(roles.forget.len())?;
         let model = ModelSource::new(&self.model).locate(terminal)?;
         Model::check(&model)?;
-        Ok(UnlearnJob {
+        let job = UnlearnJob {
             model,
             device: device(&self.device)?,
             library,
             options,
-            forget_task: self.forget.clone(),
-            forget,
-            retain_task: self.retain.clone().unwrap_or_default(),
-            retain,
-            refusals: self.refusals()?,
+            forget_task: self.roles.forget.clone(),
+            forget: roles.forget,
+            retain_task: roles.retain_task,
+            retain: roles.retain,
+            normal_task: roles.normal_task,
+            normal: roles.normal,
+            alternate_task: roles.alternate_task,
+            alternate: roles.alternate,
+            refusals: roles.refusals,
             mismatched_answers: description.default_count("mismatched_answers"),
             training,
             output: PathBuf::new(),
-        })
-    }
-
-    fn refusals(&self) -> Result<Vec<String>> {
-        let Some(path) = &self.refusals else {
-            return Ok(REFUSALS.map(str::to_owned).to_vec());
         };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Refused(format!("--refusals {}: {error}", path.display())))?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let refusals: Vec<String> = lines.map(str::to_owned).collect();
-        if refusals.is_empty() {
-            return Err(Refused(format!("--refusals {}: no line in it", path.display())).into());
-        }
-        Ok(refusals)
-    }
-
-    fn training(&self) -> Result<TrainingOptions> {
-        positive("--steps", self.steps as f64)?;
-        positive("--batch-size", self.batch_size as f64)?;
-        positive("--lr", self.lr)?;
-        for (name, value) in [
-            ("--weight-decay", self.weight_decay),
-            ("--max-grad-norm", self.max_grad_norm),
-        ] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Refused(format!("{name} {value}: must not be negative")).into());
-            }
-        }
-        Ok(TrainingOptions {
-            steps: self.steps,
-            batch_size: self.batch_size,
-            learning_rate: self.lr,
-            warmup_steps: self.warmup_steps,
-            schedule: self.schedule,
-            weight_decay: self.weight_decay,
-            max_gradient_norm: (self.max_grad_norm > 0.0).then_some(self.max_grad_norm),
-            activation_checkpoints: self.activation_checkpoints,
-            seed: self.seed,
-        })
+        Ok((job, description))
     }
 }
 

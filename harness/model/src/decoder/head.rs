@@ -44,7 +44,12 @@ impl Head {
         ops::token_logprobs(rows, &self.0, tokens)
     }
 
-    pub(super) fn token_scores(&self, rows: &Tensor, tokens: &[u32]) -> Result<Vec<TokenScore>> {
-        ops::token_scores(rows, &self.0, tokens)
+    pub(super) fn token_scores(
+        &self,
+        rows: &Tensor,
+        tokens: &[u32],
+        standardise: bool,
+    ) -> Result<Vec<TokenScore>> {
+        ops::token_scores(rows, &self.0, tokens, standardise)
     }
 }

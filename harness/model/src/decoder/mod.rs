@@ -250,7 +250,8 @@ impl Decoder {
         Ok(self.head.token_logprobs(&rows, tokens)?)
     }
 
-    /// The same without gradients, and whether each target is the most likely token.
+    /// The same without gradients, and whether each target is the most likely token; with `standardise`, also how many standard
+    /// deviations above the mean log-probability it is.
     ///
     /// # Errors
     /// As [`Self::token_logprobs`].
@@ -258,9 +259,10 @@ impl Decoder {
         &self,
         hidden: &Tensor,
         targets: &[(usize, u32)],
+        standardise: bool,
     ) -> Result<Vec<TokenScore>> {
         let (rows, tokens) = self.select(hidden, targets)?;
-        Ok(self.head.token_scores(&rows, &tokens)?)
+        Ok(self.head.token_scores(&rows, &tokens, standardise)?)
     }
 
     /// How far the model's distribution after each of `rows` is from a teacher's, in nats: `[rows]`, differentiable. The teacher is

@@ -25,6 +25,11 @@ impl Dropout {
         })
     }
 
+    /// The next masks are those of batch `batch`, which has room for 2³² of them.
+    pub(super) fn begin_batch(&self, batch: u64) {
+        self.masks_drawn.store(batch << 32, Ordering::Relaxed);
+    }
+
     /// x, f32 of any shape, times a new mask.
     pub(super) fn apply(&self, x: &Tensor) -> Result<Tensor> {
         let number = self.masks_drawn.fetch_add(1, Ordering::Relaxed);

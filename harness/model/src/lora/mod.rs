@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor, Var};
 use harness_metric::PythonRandom;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use adapter::Adapter;
 use dropout::Dropout;
@@ -23,7 +24,7 @@ use crate::weights::Weights;
 const ALL_LINEAR: &str = "all-linear";
 
 /// What an adapter looks like; PEFT's names are in brackets.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoraConfig {
     /// Rows of A and columns of B (`r`).
     pub rank: usize,
@@ -161,6 +162,47 @@ impl Lora {
             adapter.dropout = None;
         }
         same
+    }
+
+    /// Lets the masks of dropout go on from those of batch `batch`, whatever was drawn before.
+    pub fn begin_batch(&self, batch: u64) {
+        // All adapters share one stream.
+        let adapter = self.adapters.values().next();
+        if let Some(dropout) = adapter.and_then(|adapter| adapter.dropout.as_ref()) {
+            dropout.begin_batch(batch);
+        }
+    }
+
+    /// The same adapter with other values for some of its tensors, by the names that [`Self::trainable`] gives them, as constants
+    /// and without dropout.
+    ///
+    /// # Errors
+    /// When a name or a shape is not the adapter's.
+    pub fn with_values(&self, values: &BTreeMap<String, Tensor>) -> Result<Self> {
+        let mut changed = self.without_dropout();
+        let mut left = values.len();
+        for (name, adapter) in &mut changed.adapters {
+            for (tensor, part) in [
+                (&mut adapter.down, peft::down_name(name)),
+                (&mut adapter.up, peft::up_name(name)),
+            ] {
+                let Some(value) = values.get(&part) else {
+                    continue;
+                };
+                if value.shape() != tensor.shape() {
+                    let (have, want) = (value.shape(), tensor.shape());
+                    let problem = format!("values of shape {have:?} for {part} of {want:?}");
+                    return Err(ModelError::BadInput(problem));
+                }
+                *tensor = value.detach();
+                left -= 1;
+            }
+        }
+        if left > 0 {
+            let problem = format!("{left} of the values belong to no part of the adapter");
+            return Err(ModelError::BadInput(problem));
+        }
+        Ok(changed)
     }
 
     /// Weights with s·B·A added to the adapted ones: a plain model that computes what the adapted one does.

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::{Adapter, Lora, LoraConfig, projections};
 use crate::error::{ModelError, Result, bad_file, first_line, io};
+use crate::safetensors_file::{StoredTensor, read_safetensors, write_safetensors};
 use crate::spec::{DecoderSpec, LinearPart};
-use crate::weights::{read_safetensors, write_safetensors};
 
 const CONFIG: &str = "adapter_config.json";
 const TENSORS: &str = "adapter_model.safetensors";
@@ -143,7 +143,7 @@ impl Lora {
         }
         let tensors = tensors
             .iter()
-            .map(|(name, tensor)| (name.as_str(), *tensor));
+            .map(|(name, tensor)| (name.as_str(), StoredTensor::Tensor(tensor)));
         write_safetensors(tensors, &directory.join(TENSORS))
     }
 }

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor, TensorId, bail};
+use candle_core::{CpuStorage, Result, Storage, Tensor, TensorId, bail};
 use faer::Accum;
 use rayon::prelude::*;
 
@@ -34,7 +34,7 @@ pub(crate) struct GradientBuffers {
 pub enum Gradient<'a> {
     /// On the CPU: all elements, in the weight's layout.
     Values(&'a [f32]),
-    /// On another device: f32, of the weight's shape.
+    /// f32, of the weight's shape: on another device, or given as a tensor.
     Tensor(&'a Tensor),
 }
 
@@ -48,6 +48,22 @@ impl<'a> Gradient<'a> {
             Self::Values(values) => Cow::Borrowed(values),
             Self::Tensor(tensor) => Cow::Owned(tensor.flatten_all()?.to_vec1()?),
         })
+    }
+
+    /// Shows all elements, in the weight's layout: in place where they lie in memory as f32.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(crate) fn show<R>(self, show: impl FnOnce(&[f32]) -> R) -> Result<R> {
+        if let Self::Tensor(tensor) = self {
+            let (storage, layout) = tensor.storage_and_layout();
+            if let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =
+                (&*storage, layout.contiguous_offsets())
+            {
+                return Ok(show(&values[start..end]));
+            }
+        }
+        Ok(show(&self.values()?))
     }
 }
 
@@ -138,6 +154,37 @@ impl GradientBuffers {
     /// The gradient of `weight`, if there is one.
     pub(crate) fn get(&self, weight: &Tensor) -> Option<Gradient<'_>> {
         self.buffers[*self.numbers.get(&weight.id())?].gradient()
+    }
+
+    /// Moves the gradient of `weight` out, if there is one.
+    pub(crate) fn take(&mut self, weight: &Tensor) -> Result<Option<Tensor>> {
+        let Some(buffer) = self.of(weight) else {
+            return Ok(None);
+        };
+        match &mut buffer.sum {
+            Sum::Tensor(sum) => Ok(sum.take()),
+            Sum::Values { is_set: false, .. } => Ok(None),
+            Sum::Values { values, is_set } => {
+                *is_set = false;
+                let empty = vec![0.0; values.len()];
+                let taken = std::mem::replace(values, empty);
+                Tensor::from_vec(taken, weight.shape(), weight.device()).map(Some)
+            }
+        }
+    }
+
+    /// Buffers that hold these gradients, each with its weight.
+    pub(crate) fn holding<'a>(pairs: impl Iterator<Item = (&'a Tensor, Tensor)>) -> Self {
+        let buffer = |(weight, gradient): (&Tensor, Tensor)| Buffer {
+            weight: weight.id(),
+            sum: Sum::Tensor(Some(gradient)),
+        };
+        let buffers: Vec<Buffer> = pairs.map(buffer).collect();
+        let numbers = buffers.iter().enumerate();
+        Self {
+            numbers: numbers.map(|(i, buffer)| (buffer.weight, i)).collect(),
+            buffers,
+        }
     }
 
     /// Multiplies all gradients there are by `factor`.

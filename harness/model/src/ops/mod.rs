@@ -21,6 +21,7 @@ mod head;
 mod layer_norm;
 mod linear;
 mod matrix;
+mod moments;
 mod normaliser;
 mod portable;
 mod rms_norm;

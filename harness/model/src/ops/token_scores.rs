@@ -10,6 +10,7 @@ use candle_core::{Result, Tensor, bail};
 
 use super::head::{Head, LogitMeasure, Piece, Row, TokenHead, cap_slope, measured};
 use super::matrix::CpuValues;
+use super::moments::Moments;
 use super::normaliser::Normaliser;
 use super::portable;
 use super::vector::exp;
@@ -21,6 +22,16 @@ pub struct TokenScore {
     pub logprob: f32,
     /// Whether no other token is more likely (the first of equals counts as the most likely).
     pub is_argmax: bool,
+    /// How many standard deviations `logprob` is above the mean of all tokens' log-probabilities, both under the model's own
+    /// distribution; where it was asked for.
+    pub standardised: Option<f32>,
+}
+
+impl Row for Moments {
+    #[inline(always)]
+    fn see(&mut self, logits: &mut [f32], tokens: &Range<usize>) {
+        self.add(logits, tokens);
+    }
 }
 
 impl Row for Normaliser {
@@ -30,17 +41,23 @@ impl Row for Normaliser {
     }
 }
 
-/// Normalisers and best tokens of all rows.
-fn normalisers(head: &Head, targets: &[u32]) -> Result<Vec<Normaliser>> {
-    let rows = targets
-        .iter()
-        .map(|&target| Normaliser::of(target as usize));
-    let mut rows: Vec<Normaliser> = rows.collect();
+/// What all rows are known to be once each has seen its logits.
+fn seen<R: Row + Send>(head: &Head, mut rows: Vec<R>) -> Result<Vec<R>> {
     head.for_each_piece(|mut piece| {
         piece.for_each_row(&mut rows);
         Ok(())
     })?;
     Ok(rows)
+}
+
+/// Normalisers and best tokens of all rows.
+fn normalisers(head: &Head, targets: &[u32]) -> Result<Vec<Normaliser>> {
+    let rows = targets.iter();
+    seen(
+        head,
+        rows.map(|&target| Normaliser::of(target as usize))
+            .collect(),
+    )
 }
 
 struct TokenLogprobs {
@@ -155,14 +172,20 @@ pub fn token_logprobs(hidden: &Tensor, head: &TokenHead, targets: Vec<u32>) -> R
     measured(hidden, head, op)
 }
 
-/// Like [`token_logprobs`], without gradients, and telling for each target whether it is the most likely token.
+/// Like [`token_logprobs`], without gradients, and telling for each target whether it is the most likely token; with
+/// `standardise`, also how far it is above the others.
 ///
 /// # Errors
 /// As [`token_logprobs`].
-pub fn token_scores(hidden: &Tensor, head: &TokenHead, targets: &[u32]) -> Result<Vec<TokenScore>> {
+pub fn token_scores(
+    hidden: &Tensor,
+    head: &TokenHead,
+    targets: &[u32],
+    standardise: bool,
+) -> Result<Vec<TokenScore>> {
     check(hidden, head, targets)?;
     if portable::is_portable(hidden) {
-        return portable::token_scores(hidden, head, targets);
+        return portable::token_scores(hidden, head, targets, standardise);
     }
     let bias = head.bias_or_empty()?;
     let [h, w, b] = [hidden, &head.weight, &bias].map(|t| CpuValues::of("token_scores", t));
@@ -172,10 +195,22 @@ pub fn token_scores(hidden: &Tensor, head: &TokenHead, targets: &[u32]) -> Resul
         bias: b.slice()?,
         soft_cap: head.soft_cap,
     };
-    let rows = normalisers(&head, targets)?;
-    let scores = rows.iter().zip(targets).map(|(row, &target)| TokenScore {
+    let score = |row: &Normaliser, target: u32, standardised| TokenScore {
         logprob: row.logprob(),
         is_argmax: row.best == target as usize,
-    });
+        standardised,
+    };
+    if !standardise {
+        let rows = normalisers(&head, targets)?;
+        let rows = rows.iter().zip(targets);
+        return Ok(rows
+            .map(|(row, &target)| score(row, target, None))
+            .collect());
+    }
+    let moments = targets.iter().map(|&target| Moments::of(target as usize));
+    let rows = seen(&head, moments.collect())?;
+    let rows = rows.iter().zip(targets);
+    let scores =
+        rows.map(|(row, &target)| score(&row.normaliser, target, Some(row.standardised())));
     Ok(scores.collect())
 }

@@ -232,4 +232,12 @@ impl DecoderSpec {
         let attended: f64 = self.layers.iter().map(seen).sum();
         2.0 * (weights - looked_up) as f64 + 4.0 * queries * attended
     }
+
+    /// Values that one layer keeps for one token until gradients are computed, and what computing them takes: measured for
+    /// SmolLM2-135M as 14,900, here 15,744.
+    pub fn layer_training_floats(&self) -> usize {
+        let attention = &self.attention;
+        let projected = attention.head_dim * (2 * attention.heads + 2 * attention.kv_heads);
+        6 * self.width + 2 * projected + 6 * self.feed_forward.width
+    }
 }

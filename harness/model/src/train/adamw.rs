@@ -6,7 +6,7 @@ use candle_core::{Tensor, Var};
 use rayon::prelude::*;
 
 use super::gradients::GradientSet;
-use super::optimizer::{ELEMENTS_PER_TASK, Optimizer, update_in_place};
+use super::optimizer::{ELEMENTS_PER_TASK, Kept, Optimizer, update_in_place};
 use crate::error::{ModelError, Result};
 use crate::ops::{Gradient, is_portable, kernel};
 
@@ -71,6 +71,9 @@ impl Moments {
     }
 }
 
+/// What is kept of a variable.
+const PARTS: [&str; 2] = ["mean", "square"];
+
 /// The optimiser with its state for every variable.
 pub struct AdamW {
     variables: BTreeMap<String, Var>,
@@ -102,6 +105,47 @@ impl Optimizer for AdamW {
         self.options.max_gradient_norm
     }
 
+    fn kept_parts(&self) -> &'static [&'static str] {
+        &PARTS
+    }
+
+    fn kept(&self) -> Vec<(String, Kept<'_>)> {
+        let mut kept = Vec::new();
+        for ((name, variable), moments) in self.variables.iter().zip(&self.moments) {
+            let parts = match moments {
+                Moments::Values { mean, square } => {
+                    [mean, square].map(|values| Kept::Values(values, variable.dims()))
+                }
+                Moments::Tensors(Some([mean, square])) => [mean, square].map(Kept::Tensor),
+                Moments::Tensors(None) => continue,
+            };
+            let named = PARTS.iter().zip(parts);
+            kept.extend(named.map(|(part, kept)| (format!("{part}/{name}"), kept)));
+        }
+        kept
+    }
+
+    fn restore(&mut self, kept: &BTreeMap<String, Tensor>, steps: usize) -> Result<()> {
+        let part = |part: &str, name: &str| {
+            let tensor = kept.get(&format!("{part}/{name}"));
+            tensor.ok_or_else(|| {
+                ModelError::BadInput(format!("the optimiser's {part} of {name} is missing"))
+            })
+        };
+        for (name, moments) in self.variables.keys().zip(&mut self.moments) {
+            let [means, squares] = [part(PARTS[0], name)?, part(PARTS[1], name)?];
+            *moments = match moments {
+                Moments::Values { .. } => Moments::Values {
+                    mean: means.flatten_all()?.to_vec1()?,
+                    square: squares.flatten_all()?.to_vec1()?,
+                },
+                Moments::Tensors(_) => Moments::Tensors(Some([means.clone(), squares.clone()])),
+            };
+        }
+        self.steps = steps as i32;
+        Ok(())
+    }
+
     fn update(&mut self, gradients: &GradientSet, scale: f64, learning_rate: f64) -> Result<()> {
         self.steps += 1;
         for ((name, variable), moments) in self.variables.iter().zip(&mut self.moments) {
@@ -111,15 +155,17 @@ impl Optimizer for AdamW {
             let decays = self.options.decayed == DecayGroup::All || variable.rank() >= 2;
             let rule = Rule::new(&self.options, self.steps, decays, scale, learning_rate);
             match (gradient, moments) {
-                (Gradient::Values(gradient), Moments::Values { mean, square }) => {
-                    update_in_place("adamw", variable, |weights| {
-                        rule.apply(weights, gradient, mean, square);
-                    })?;
+                (gradient, Moments::Values { mean, square }) => {
+                    gradient.show(|gradient| {
+                        update_in_place("adamw", variable, |weights| {
+                            rule.apply(weights, gradient, mean, square);
+                        })
+                    })??;
                 }
                 (Gradient::Tensor(gradient), Moments::Tensors(moments)) => {
                     rule.apply_to_tensors(variable, gradient, moments)?;
                 }
-                _ => {
+                (Gradient::Values(_), Moments::Tensors(_)) => {
                     let message = format!("gradient and moments of {name} are on two devices");
                     return Err(ModelError::BadInput(message));
                 }

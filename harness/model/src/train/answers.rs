@@ -162,7 +162,7 @@ impl AnswerBatch {
     /// # Errors
     /// As [`Self::logprobs`].
     pub fn scores(&self, decoder: &Decoder) -> Result<Vec<Vec<TokenScore>>> {
-        let all = decoder.token_scores(&decoder.hidden(&self.packed)?, &self.targets)?;
+        let all = decoder.token_scores(&decoder.hidden(&self.packed)?, &self.targets, false)?;
         let mut rest = all.as_slice();
         let split = |&length: &usize| {
             let (own, others) = rest.split_at(length);

@@ -29,6 +29,50 @@ impl GradientSet {
         }
     }
 
+    /// These gradients, by the names of `variables`; a variable that has none here has none.
+    ///
+    /// # Errors
+    /// When a gradient is not of its variable's shape, or of none of them.
+    pub fn holding(
+        variables: &BTreeMap<String, Var>,
+        gradients: &BTreeMap<String, Tensor>,
+    ) -> Result<Self> {
+        let mut pairs = Vec::new();
+        for (name, gradient) in gradients {
+            match variables.get(name) {
+                Some(variable) if variable.shape() == gradient.shape() => {
+                    pairs.push((variable.as_tensor(), gradient.clone()));
+                }
+                _ => {
+                    let shape = gradient.shape();
+                    return Err(ModelError::BadInput(format!(
+                        "no weight {name} of shape {shape:?}, which a gradient was given for"
+                    )));
+                }
+            }
+        }
+        let tensor =
+            |(name, variable): (&String, &Var)| (name.clone(), variable.as_tensor().clone());
+        Ok(Self {
+            buffers: GradientBuffers::holding(pairs.into_iter()),
+            variables: variables.iter().map(tensor).collect(),
+        })
+    }
+
+    /// Moves all gradients out; there are none afterwards.
+    ///
+    /// # Errors
+    /// When a device fails.
+    pub fn take(&mut self) -> Result<BTreeMap<String, Tensor>> {
+        let mut taken = BTreeMap::new();
+        for (name, variable) in &self.variables {
+            if let Some(gradient) = self.buffers.take(variable)? {
+                taken.insert(name.clone(), gradient);
+            }
+        }
+        Ok(taken)
+    }
+
     /// Adds the gradients of `loss`, a scalar. For the gradient of a mean over the tokens of several batches, give each batch's
     /// mean loss times its share of the tokens; then one optimiser step equals a step on all batches at once, but for rounding.
     ///
@@ -118,14 +162,16 @@ pub(super) fn clipping_factor(norm: f64, max_norm: f64) -> f64 {
 
 /// Σ x²; on the CPU in a fixed order, whatever the number of threads.
 fn sum_of_squares(gradient: Gradient) -> Result<f64> {
-    match gradient {
-        Gradient::Values(values) => {
-            let parts: Vec<f64> = values
-                .par_chunks(ELEMENTS_PER_TASK)
-                .map(|chunk| f64::from(square_sum(chunk)))
-                .collect();
-            Ok(parts.iter().sum())
-        }
-        Gradient::Tensor(tensor) => Ok(f64::from(tensor.sqr()?.sum_all()?.to_scalar::<f32>()?)),
+    if let Gradient::Tensor(tensor) = gradient
+        && !tensor.device().is_cpu()
+    {
+        return Ok(f64::from(tensor.sqr()?.sum_all()?.to_scalar::<f32>()?));
     }
+    Ok(gradient.show(|values| {
+        let parts: Vec<f64> = values
+            .par_chunks(ELEMENTS_PER_TASK)
+            .map(|chunk| f64::from(square_sum(chunk)))
+            .collect();
+        parts.iter().sum()
+    })?)
 }

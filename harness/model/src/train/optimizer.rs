@@ -3,13 +3,22 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use candle_core::{CpuStorage, InplaceOp1, Layout, Var, bail};
+use candle_core::{CpuStorage, InplaceOp1, Layout, Tensor, Var, bail};
 
 use super::gradients::{GradientSet, clipping_factor};
 use crate::error::Result;
 
 /// Elements that one thread updates at a time.
 pub(super) const ELEMENTS_PER_TASK: usize = 64 * 1024;
+
+/// What an optimiser keeps of a variable from step to step, in the variable's shape.
+#[derive(Clone, Copy, Debug)]
+pub enum Kept<'a> {
+    /// On the CPU, with the shape.
+    Values(&'a [f32], &'a [usize]),
+    /// On another device.
+    Tensor(&'a Tensor),
+}
 
 /// An optimiser over named variables.
 pub trait Optimizer {
@@ -29,6 +38,24 @@ pub trait Optimizer {
         gradient_scale: f64,
         learning_rate: f64,
     ) -> Result<()>;
+
+    /// What is kept of every variable: the names of its parts.
+    fn kept_parts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What is kept, called `<part>/<variable>`.
+    fn kept(&self) -> Vec<(String, Kept<'_>)> {
+        Vec::new()
+    }
+
+    /// Takes back what was kept of all variables after `steps` steps.
+    ///
+    /// # Errors
+    /// When something is missing.
+    fn restore(&mut self, _kept: &BTreeMap<String, Tensor>, _steps: usize) -> Result<()> {
+        Ok(())
+    }
 
     /// One clipped update; variables without a gradient are left alone. Returns the joint L2 norm of the gradients before
     /// clipping.

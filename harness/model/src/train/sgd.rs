@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::gradients::GradientSet;
 use super::optimizer::{ELEMENTS_PER_TASK, Optimizer, update_in_place};
 use crate::error::Result;
-use crate::ops::Gradient;
+use crate::ops::{Gradient, is_portable};
 
 /// The optimiser; its learning rate comes with every step.
 pub struct Sgd {
@@ -41,24 +41,25 @@ impl Optimizer for Sgd {
             let Some(gradient) = gradients.get(name) else {
                 continue;
             };
-            let gradient = match gradient {
-                Gradient::Values(values) => values,
-                Gradient::Tensor(tensor) => {
-                    let change = tensor.affine(f64::from(rate), 0.0)?;
-                    variable.set(&(variable.as_tensor() - change)?)?;
-                    continue;
-                }
-            };
-            update_in_place("sgd", variable, |weights| {
-                let tasks = weights
-                    .par_chunks_mut(ELEMENTS_PER_TASK)
-                    .zip(gradient.par_chunks(ELEMENTS_PER_TASK));
-                tasks.for_each(|(weights, gradient)| {
-                    for (weight, gradient) in weights.iter_mut().zip(gradient) {
-                        *weight -= rate * gradient;
-                    }
-                });
-            })?;
+            if let Gradient::Tensor(tensor) = gradient
+                && is_portable(variable)
+            {
+                let change = tensor.affine(f64::from(rate), 0.0)?;
+                variable.set(&(variable.as_tensor() - change)?)?;
+                continue;
+            }
+            gradient.show(|gradient| {
+                update_in_place("sgd", variable, |weights| {
+                    let tasks = weights
+                        .par_chunks_mut(ELEMENTS_PER_TASK)
+                        .zip(gradient.par_chunks(ELEMENTS_PER_TASK));
+                    tasks.for_each(|(weights, gradient)| {
+                        for (weight, gradient) in weights.iter_mut().zip(gradient) {
+                            *weight -= rate * gradient;
+                        }
+                    });
+                })
+            })??;
         }
         Ok(())
     }

@@ -17,8 +17,13 @@ pub(super) const GROUP_KEYS: [&str; 5] = [
 ];
 
 /// Keys of an item of `aggregate_metric_list`.
-pub(super) const AGGREGATE_KEYS: [&str; 4] =
-    ["metric", "filter_list", "aggregation", "weight_by_size"];
+pub(super) const AGGREGATE_KEYS: [&str; 5] = [
+    "metric",
+    "filter_list",
+    "aggregation",
+    "weight_by_size",
+    "of",
+];
 
 /// A task or a group, in the place where it was asked for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -57,6 +62,9 @@ pub struct AggregateMetric {
     pub filter_list: Option<Vec<String>>,
     /// Whether a task counts by its number of documents, or as one.
     pub weight_by_size: bool,
+    /// The metrics whose harmonic mean it is, each of every task that has it; none: it is the mean of `metric`. Not lm-eval's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub harmonic_mean_of: Vec<String>,
 }
 
 impl TaskNode {
@@ -179,13 +187,19 @@ fn aggregate_metric(item: &Node, warnings: &mut Vec<String>) -> Result<Aggregate
         )
     };
     // Upstream takes a function too, and never calls it.
-    if let Some(node) = present(keys, "aggregation")
-        && node.tag.is_none()
-        && node.as_str() != Some("mean")
-    {
+    let aggregation = present(keys, "aggregation").filter(|node| node.tag.is_none());
+    let is_harmonic = aggregation.is_some_and(|node| node.as_str() == Some("harmonic_mean"));
+    if let Some(node) = aggregation.filter(|node| !is_harmonic && node.as_str() != Some("mean")) {
         return Err(error(
             &node.at,
-            "`aggregation` of a group is `mean`; leave it out",
+            "`aggregation` of a group is `mean`, which may be left out, or `harmonic_mean`",
+        ));
+    }
+    let of = present(keys, "of").map(metric_names).transpose()?;
+    if is_harmonic != of.is_some() {
+        return Err(error(
+            &item.at,
+            "`aggregation: harmonic_mean` and `of`, the list of metrics it is taken over, need each other",
         ));
     }
     Ok(AggregateMetric {
@@ -195,6 +209,7 @@ fn aggregate_metric(item: &Node, warnings: &mut Vec<String>) -> Result<Aggregate
             None => true,
             Some(node) => weight_by_size(node, warnings)?,
         },
+        harmonic_mean_of: of.unwrap_or_default(),
     })
 }
 
@@ -210,6 +225,14 @@ fn weight_by_size(node: &Node, warnings: &mut Vec<String>) -> Result<bool, TaskE
     node.to_json()
         .as_bool()
         .ok_or_else(|| node.wrong_type("weight_by_size", "true or false"))
+}
+
+fn metric_names(node: &Node) -> Result<Vec<String>, TaskError> {
+    let name = |item: &Node| {
+        let name = item.as_str().map(str::to_owned);
+        name.ok_or_else(|| item.wrong_type("of", "names of metrics"))
+    };
+    node.items_or_self().iter().map(name).collect()
 }
 
 fn filter_names(node: &Node) -> Result<Vec<String>, TaskError> {

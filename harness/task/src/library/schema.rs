@@ -37,10 +37,11 @@ const OUTPUT_TYPES: &[&str] = &[
     "loglikelihood",
     "loglikelihood_rolling",
     "generate_until",
+    "answer",
 ];
 
 /// Every key with what it takes and what it is for, in order of name.
-static DESCRIPTIONS: [(&str, Takes, &str); 48] = [
+static DESCRIPTIONS: [(&str, Takes, &str); 51] = [
     (
         "aggregate_metric_list",
         Aggregates,
@@ -90,6 +91,11 @@ static DESCRIPTIONS: [(&str, Takes, &str); 48] = [
         "Images of a document; refused for models of text",
     ),
     (
+        "doc_to_paraphrase",
+        Field,
+        "The right answer in other words, for the metric truth_ratio",
+    ),
+    (
         "doc_to_target",
         Field,
         "The right answer: a choice's index or text, a column, a template",
@@ -98,6 +104,11 @@ static DESCRIPTIONS: [(&str, Takes, &str); 48] = [
         "doc_to_text",
         Field,
         "The question: a column or a template; an index chooses among several contexts",
+    ),
+    (
+        "doc_to_wrong",
+        Field,
+        "Wrong answers, for the metrics truth_ratio and probability_w_options",
     ),
     (
         "fewshot_config",
@@ -146,6 +157,11 @@ static DESCRIPTIONS: [(&str, Takes, &str); 48] = [
         "include",
         Texts,
         "Files, relative to this one, whose keys come first; this file's own win",
+    ),
+    (
+        "of",
+        Texts,
+        "The metrics whose harmonic mean over all tasks a group takes",
     ),
     ("metadata", Settings, "Free; version goes into the results"),
     ("metric", Anything, "Name of the metric"),

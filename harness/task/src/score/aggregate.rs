@@ -4,7 +4,8 @@
 use harness_metric::{BleuCounts, BleuTokenizer, Chrf, ChrfCounts, TerCounts, bleu, chrf, ter};
 use harness_metric::{
     F1Average, MetricError, averaged_f1, binary_f1, bits_per_byte, bootstrap_stderr, brier_score,
-    matthews_correlation, mean, mean_stderr, median, nanmean, perplexity, weighted_perplexity,
+    matthews_correlation, mean, mean_stderr, median, nanmean, perplexity, truth_ratio_advantage,
+    truth_ratio_closeness, weighted_perplexity,
 };
 use serde_json::Value;
 
@@ -132,12 +133,21 @@ fn native(
             let count = |gold: &[&str], text: &str| TerCounts::new(gold, text);
             corpus(values, replicates, count, ter)
         }
+        Aggregation::CloserToOneBetter => mean_of(values, truth_ratio_closeness),
+        Aggregation::TrueBetter => mean_of(values, truth_ratio_advantage),
         Aggregation::Bypass => Ok((BYPASS, None)),
-        _ => {
-            let numbers = numbers(values)?;
-            Ok((mean(&numbers)?, mean_stderr(&numbers)?))
-        }
+        _ => mean_of(values, Ok),
     }
+}
+
+/// The mean of what each value becomes.
+fn mean_of(
+    values: &[Value],
+    becomes: impl Fn(f64) -> Result<f64, MetricError>,
+) -> Result<Aggregate, Failure> {
+    let numbers = numbers(values)?.into_iter().map(becomes);
+    let numbers = numbers.collect::<Result<Vec<f64>, _>>()?;
+    Ok((mean(&numbers)?, mean_stderr(&numbers)?))
 }
 
 fn counting(variant: Chrf) -> impl Fn(&[&str], &str) -> Result<ChrfCounts, MetricError> {

@@ -2,7 +2,8 @@
 //! of the choices.
 
 use harness_metric::{
-    MetricError, argmax, argmax_mutual_information, argmax_per_byte, argmax_per_char, softmax,
+    MetricError, argmax, argmax_mutual_information, argmax_per_byte, argmax_per_char,
+    chance_corrected_utility, softmax,
 };
 use serde_json::{Value, json};
 
@@ -87,6 +88,15 @@ impl Answers<'_> {
             }
             Metric::F1 | Metric::Mcc => json!([self.gold(), preferred]),
             Metric::BrierScore => json!([self.gold(), softmax(&self.logprobs)?]),
+            Metric::AccOverChance => {
+                let right = self.gold.contains(&preferred);
+                let chance = self.gold.len() as f64 / self.choices.len() as f64;
+                json!(chance_corrected_utility(
+                    f64::from(u8::from(right)),
+                    1.0,
+                    chance
+                )?)
+            }
             Metric::Bypass => Value::Null,
             _ => self.accuracy(preferred),
         })

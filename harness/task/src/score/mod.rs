@@ -2,6 +2,7 @@
 //! answers that are no choice are errors, never zeros.
 
 mod aggregate;
+mod answer;
 mod choice;
 mod generation;
 mod likelihood;
@@ -145,6 +146,7 @@ impl Task {
             OutputType::Loglikelihood => self.likelihood_scores(&row, document, results),
             OutputType::LoglikelihoodRolling => self.rolling_scores(&row, document, results),
             OutputType::GenerateUntil => self.generation_scores(&row, document, results),
+            OutputType::Answer => self.answer_scores(&row, document, results),
         }
     }
 
@@ -175,6 +177,15 @@ impl Task {
         doc_id: usize,
         compute: impl Fn(crate::Metric) -> Result<Value, MetricError>,
     ) -> Result<Vec<DocumentScore>, TaskError> {
+        self.each_metric_with(doc_id, |metric, _| Ok(compute(metric)))
+    }
+
+    /// As [`Self::each_metric`], with the item of `metric_list`.
+    fn each_metric_with(
+        &self,
+        doc_id: usize,
+        compute: impl Fn(crate::Metric, &MetricSpec) -> Result<Result<Value, MetricError>, TaskError>,
+    ) -> Result<Vec<DocumentScore>, TaskError> {
         let mut scores = Vec::new();
         for (index, spec) in self.spec.metric_list.iter().enumerate() {
             let MetricFunction::Known(metric) = spec.function else {
@@ -184,7 +195,7 @@ impl Task {
                 );
                 return Err(self.error(message));
             };
-            let value = compute(metric).map_err(|source| TaskError::Score {
+            let value = compute(metric, spec)?.map_err(|source| TaskError::Score {
                 task: self.spec.task.clone(),
                 doc_id,
                 source,

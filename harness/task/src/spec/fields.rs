@@ -105,11 +105,17 @@ fn field_source(node: &Node, key: &str) -> Result<FieldSource, TaskError> {
     }
     match node.to_json() {
         Value::String(text) => Ok(FieldSource::Text(text)),
-        Value::Number(number) if key != "doc_to_choice" => match number.as_i64() {
-            Some(index) => Ok(FieldSource::Index(index)),
-            None => Err(node.wrong_type(key, "a whole number")),
-        },
-        Value::Array(items) if key != "doc_to_text" => Ok(FieldSource::List(items)),
+        Value::Number(number)
+            if !matches!(key, "doc_to_choice" | "doc_to_wrong" | "doc_to_paraphrase") =>
+        {
+            match number.as_i64() {
+                Some(index) => Ok(FieldSource::Index(index)),
+                None => Err(node.wrong_type(key, "a whole number")),
+            }
+        }
+        Value::Array(items) if !matches!(key, "doc_to_text" | "doc_to_paraphrase") => {
+            Ok(FieldSource::List(items))
+        }
         Value::Object(choices) if key == "doc_to_choice" => Ok(FieldSource::List(
             choices.into_iter().map(|(_, choice)| choice).collect(),
         )),
@@ -120,6 +126,8 @@ fn field_source(node: &Node, key: &str) -> Result<FieldSource, TaskError> {
 fn takes(key: &str) -> &'static str {
     match key {
         "doc_to_choice" => "a column, a template, a list or a map",
+        "doc_to_paraphrase" => "a column or a template",
+        "doc_to_wrong" => "a column, a template or a list",
         "doc_to_target" => "a column, a template, a choice index or a list",
         _ => "a column, a template or a choice index",
     }

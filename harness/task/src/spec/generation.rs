@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 /// Tokens generated where nothing else is said.
 const DEFAULT_MAX_TOKENS: usize = 256;
 
+/// The same for answers.
+const ANSWER_MAX_TOKENS: usize = 200;
+
 /// The names of the limit on tokens; the first one present counts.
 const MAX_TOKENS: [&str; 4] = [
     "max_gen_toks",
@@ -129,6 +132,20 @@ pub(super) fn with_defaults(
     if !kwargs.contains_key("until") {
         kwargs.insert("until".to_owned(), json!([fewshot_delimiter]));
     }
+    kwargs
+}
+
+/// `generation_kwargs` of answers: greedy, up to 200 tokens and the end of the text, as open-unlearning has it, with what the YAML
+/// says over it.
+pub(super) fn of_answers(given: Option<Map<String, Value>>) -> Map<String, Value> {
+    let given = given.unwrap_or_default();
+    let mut kwargs = Map::new();
+    kwargs.insert("do_sample".to_owned(), json!(false));
+    if !MAX_TOKENS.iter().any(|name| given.contains_key(*name)) {
+        kwargs.insert("max_gen_toks".to_owned(), json!(ANSWER_MAX_TOKENS));
+    }
+    kwargs.insert("until".to_owned(), json!([]));
+    kwargs.extend(given);
     kwargs
 }
 

@@ -27,6 +27,8 @@ pub(crate) const TASK: Keys = Keys {
         "doc_to_text",
         "doc_to_target",
         "doc_to_choice",
+        "doc_to_paraphrase",
+        "doc_to_wrong",
         "unsafe_code",
         "description",
         "target_delimiter",
@@ -53,7 +55,7 @@ pub(crate) const TASK: Keys = Keys {
 };
 
 /// Keys of a task whose values may be, or hold, Python functions.
-pub(super) const WITH_FUNCTIONS: [&str; 13] = [
+pub(super) const WITH_FUNCTIONS: [&str; 15] = [
     "class",
     "custom_dataset",
     "process_docs",
@@ -61,6 +63,8 @@ pub(super) const WITH_FUNCTIONS: [&str; 13] = [
     "doc_to_text",
     "doc_to_target",
     "doc_to_choice",
+    "doc_to_paraphrase",
+    "doc_to_wrong",
     "doc_to_image",
     "doc_to_audio",
     "metric_list",

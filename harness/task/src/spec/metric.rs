@@ -1,9 +1,8 @@
-//! The metrics and aggregations that exist: one table each, with lm-eval's defaults. Computes nothing; see `score`.
+//! The metrics and aggregations that exist, and an item of `metric_list`. Computes nothing; see `score`.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::OutputType;
 use super::function::PythonFunction;
 
 /// A metric this crate computes from a document's responses.
@@ -43,6 +42,40 @@ pub enum Metric {
     Ter,
     /// Nothing: the score is always 999.
     Bypass,
+    /// As `Acc`, on the scale where guessing is 0 and always right is 1.
+    AccOverChance,
+    /// The target's length-normalised probability.
+    Probability,
+    /// The target's mean negative log-likelihood, in nats a token.
+    Loss,
+    /// The share of the target that follows by itself once the rest is given.
+    ExtractionStrength,
+    /// The share of the target's tokens that are the most likely ones.
+    ExactMemorisation,
+    /// The negated mean of the target's least likely tokens' log-probabilities.
+    MinK,
+    /// The same of log-probabilities set against all others in their place.
+    MinKPlusPlus,
+    /// The target's loss over the bytes that it takes when compressed.
+    Zlib,
+    /// The probability of wrong answers over that of the paraphrased right one.
+    TruthRatio,
+    /// The share of the target's probability among its own and those of wrong answers.
+    ProbabilityWithOptions,
+    /// ROUGE-1 recall of the text generated.
+    Rouge1Recall,
+    /// ROUGE-L recall of the text generated.
+    RougeLRecall,
+    /// ROUGE-L F1 of the text generated.
+    RougeLF1,
+    /// As `RougeLF1`, of words as they are.
+    VerbatimMemorisation,
+    /// Whether the text generated refuses.
+    RefusalRate,
+    /// The share of different runs of words in the text generated.
+    DistinctN,
+    /// The share of runs of words in the text generated that were there before.
+    RepetitionRate,
 }
 
 /// How a metric's per-document values become one number.
@@ -80,6 +113,10 @@ pub enum Aggregation {
     ChrfPlusPlus,
     /// Corpus translation edit rate.
     Ter,
+    /// Arithmetic mean of how close truth ratios are to 1.
+    CloserToOneBetter,
+    /// Arithmetic mean of how far truth ratios are below 1.
+    TrueBetter,
     /// 999.
     Bypass,
     /// A Python function over the values.
@@ -118,233 +155,5 @@ impl Serialize for MetricSpec {
     /// As written: lm-eval fills no defaults in there.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.given.serialize(serializer)
-    }
-}
-
-/// What is known of a metric: name, default aggregation, default direction, and the output types it fits.
-struct Row(
-    Metric,
-    &'static str,
-    Aggregation,
-    bool,
-    &'static [OutputType],
-);
-
-use OutputType::{GenerateUntil, Loglikelihood, LoglikelihoodRolling, MultipleChoice};
-
-/// `acc`, `f1` and `mcc` of generated text are pairs for an aggregation that can take them.
-static METRICS: [Row; 17] = [
-    Row(
-        Metric::Acc,
-        "acc",
-        Aggregation::Mean,
-        true,
-        &[MultipleChoice, Loglikelihood, GenerateUntil],
-    ),
-    Row(
-        Metric::AccNorm,
-        "acc_norm",
-        Aggregation::Mean,
-        true,
-        &[MultipleChoice],
-    ),
-    Row(
-        Metric::AccBytes,
-        "acc_bytes",
-        Aggregation::Mean,
-        true,
-        &[MultipleChoice],
-    ),
-    Row(
-        Metric::AccMutualInfo,
-        "acc_mutual_info",
-        Aggregation::Mean,
-        true,
-        &[MultipleChoice],
-    ),
-    Row(
-        Metric::ExactMatch,
-        "exact_match",
-        Aggregation::Mean,
-        true,
-        &[GenerateUntil, MultipleChoice],
-    ),
-    Row(
-        Metric::F1,
-        "f1",
-        Aggregation::F1,
-        true,
-        &[MultipleChoice, GenerateUntil],
-    ),
-    Row(
-        Metric::Mcc,
-        "mcc",
-        Aggregation::MatthewsCorrcoef,
-        true,
-        &[MultipleChoice, GenerateUntil],
-    ),
-    Row(
-        Metric::BrierScore,
-        "brier_score",
-        Aggregation::BrierScore,
-        false,
-        &[MultipleChoice],
-    ),
-    Row(
-        Metric::Perplexity,
-        "perplexity",
-        Aggregation::Perplexity,
-        false,
-        &[Loglikelihood],
-    ),
-    Row(
-        Metric::WordPerplexity,
-        "word_perplexity",
-        Aggregation::WeightedPerplexity,
-        false,
-        &[LoglikelihoodRolling],
-    ),
-    Row(
-        Metric::BytePerplexity,
-        "byte_perplexity",
-        Aggregation::WeightedPerplexity,
-        false,
-        &[LoglikelihoodRolling],
-    ),
-    Row(
-        Metric::BitsPerByte,
-        "bits_per_byte",
-        Aggregation::BitsPerByte,
-        false,
-        &[LoglikelihoodRolling],
-    ),
-    Row(
-        Metric::Bleu,
-        "bleu",
-        Aggregation::Bleu,
-        true,
-        &[GenerateUntil],
-    ),
-    Row(
-        Metric::Chrf,
-        "chrf",
-        Aggregation::Chrf,
-        true,
-        &[GenerateUntil],
-    ),
-    Row(
-        Metric::ChrfPlusPlus,
-        "chrf++",
-        Aggregation::ChrfPlusPlus,
-        true,
-        &[GenerateUntil],
-    ),
-    Row(
-        Metric::Ter,
-        "ter",
-        Aggregation::Ter,
-        false,
-        &[GenerateUntil],
-    ),
-    Row(
-        Metric::Bypass,
-        "bypass",
-        Aggregation::Bypass,
-        true,
-        &[
-            MultipleChoice,
-            Loglikelihood,
-            LoglikelihoodRolling,
-            GenerateUntil,
-        ],
-    ),
-];
-
-/// The aggregations by name.
-pub(super) static AGGREGATIONS: [(&str, Aggregation); 17] = [
-    ("mean", Aggregation::Mean),
-    ("nanmean", Aggregation::Nanmean),
-    ("median", Aggregation::Median),
-    ("perplexity", Aggregation::Perplexity),
-    ("weighted_perplexity", Aggregation::WeightedPerplexity),
-    ("bits_per_byte", Aggregation::BitsPerByte),
-    ("f1", Aggregation::F1),
-    ("weighted_f1", Aggregation::WeightedF1),
-    ("macro_f1", Aggregation::MacroF1),
-    ("micro_f1", Aggregation::MicroF1),
-    ("matthews_corrcoef", Aggregation::MatthewsCorrcoef),
-    ("brier_score", Aggregation::BrierScore),
-    ("bleu", Aggregation::Bleu),
-    ("chrf", Aggregation::Chrf),
-    ("chrf++", Aggregation::ChrfPlusPlus),
-    ("ter", Aggregation::Ter),
-    ("bypass", Aggregation::Bypass),
-];
-
-impl Metric {
-    fn row(self) -> &'static Row {
-        // Every metric has a row: the table is ordered as the variants are, which a test holds.
-        &METRICS[self as usize]
-    }
-
-    /// The name in `metric_list` and in results.
-    pub fn name(self) -> &'static str {
-        self.row().1
-    }
-
-    /// The metric of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        METRICS.iter().find(|row| row.1 == name).map(|row| row.0)
-    }
-
-    /// The names of all metrics.
-    pub(super) fn names() -> impl Iterator<Item = &'static str> {
-        METRICS.iter().map(|row| row.1)
-    }
-
-    pub(super) fn fits(self, output_type: OutputType) -> bool {
-        self.row().4.contains(&output_type)
-    }
-
-    pub(super) fn default_aggregation(self) -> Aggregation {
-        self.row().2.clone()
-    }
-
-    pub(super) fn higher_is_better(self) -> bool {
-        self.row().3
-    }
-}
-
-impl OutputType {
-    /// The names of the metrics that its responses allow.
-    pub(super) fn metric_names(self) -> Vec<&'static str> {
-        let fitting = METRICS.iter().filter(|row| row.4.contains(&self));
-        fitting.map(|row| row.1).collect()
-    }
-
-    /// Metrics of a task that names none.
-    pub(super) fn default_metrics(self) -> &'static [Metric] {
-        match self {
-            MultipleChoice => &[Metric::Acc, Metric::AccNorm],
-            Loglikelihood => &[Metric::Perplexity, Metric::Acc],
-            LoglikelihoodRolling => &[
-                Metric::WordPerplexity,
-                Metric::BytePerplexity,
-                Metric::BitsPerByte,
-            ],
-            GenerateUntil => &[Metric::ExactMatch],
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::METRICS;
-
-    #[test]
-    fn the_rows_stand_in_the_order_of_the_variants() {
-        for (index, row) in METRICS.iter().enumerate() {
-            assert_eq!(row.0 as usize, index, "{}", row.1);
-        }
     }
 }

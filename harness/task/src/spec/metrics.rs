@@ -4,15 +4,15 @@ use serde_json::{Map, Value};
 
 use super::fields::{flag, invalid, list, one_of, present};
 use super::function::python;
-use super::metric::AGGREGATIONS;
-use super::{Aggregation, Metric, MetricFunction, MetricSpec, OutputType};
+use super::metric_table::AGGREGATIONS;
+use super::{Aggregation, AnswerOptions, Metric, MetricFunction, MetricSpec, OutputType};
 use crate::TaskError;
 use crate::yaml::{Mapping, Node, NodeValue};
 
 /// The keys of an item that are no options of the metric.
 const OWN_KEYS: [&str; 4] = ["metric", "aggregation", "higher_is_better", "hf_evaluate"];
 
-/// The options of `exact_match`, the only metric that takes any.
+/// The options of `exact_match`, the only metric of lm-eval that takes any.
 const EXACT_MATCH_OPTIONS: [&str; 4] = [
     "ignore_case",
     "ignore_punctuation",
@@ -80,7 +80,7 @@ fn metric_spec(
         function,
     };
     refuse_evaluate(item, mapping, output_type, &spec)?;
-    refuse_options(item, &spec)?;
+    refuse_options(item, output_type, &spec)?;
     Ok(spec)
 }
 
@@ -184,8 +184,16 @@ fn refuse_evaluate(
     Ok(())
 }
 
-/// Refuses options that `exact_match` lacks, and misspelt keys. Other metrics pass over their options, as upstream.
-fn refuse_options(item: &Node, spec: &MetricSpec) -> Result<(), TaskError> {
+/// Refuses options that `exact_match` and metrics of answers lack, and misspelt keys. Other metrics pass over their options, as upstream.
+fn refuse_options(
+    item: &Node,
+    output_type: OutputType,
+    spec: &MetricSpec,
+) -> Result<(), TaskError> {
+    if let (OutputType::Answer, MetricFunction::Known(metric)) = (output_type, &spec.function) {
+        let read = AnswerOptions::read(*metric, &spec.options);
+        return read.map(drop).map_err(|message| invalid(item, message));
+    }
     let exact_match = spec.function == MetricFunction::Known(Metric::ExactMatch);
     for key in spec.options.keys() {
         let known = OWN_KEYS.into_iter().chain(EXACT_MATCH_OPTIONS);

@@ -1,6 +1,7 @@
 //! A task as its YAML says it, typed and with every default filled in; serializes to the form of lm-eval's results
 //! `configs`. Holds no data and renders nothing.
 
+mod answer_metric;
 mod fewshot;
 mod fields;
 mod filters;
@@ -8,6 +9,7 @@ mod function;
 mod generation;
 pub(crate) mod keys;
 mod metric;
+mod metric_table;
 mod metrics;
 mod parse;
 
@@ -17,6 +19,7 @@ use harness_data::{DatasetOptions, DatasetRef};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub(crate) use answer_metric::{AnswerNeeds, AnswerOptions};
 pub use fewshot::{FewshotSpec, Sampler, Samples};
 pub use filters::{FilterFunction, FilterSpec, PipelineSpec};
 pub use function::{Function, NativeFunction, PythonFunction, PythonHook};
@@ -36,6 +39,8 @@ pub enum OutputType {
     LoglikelihoodRolling,
     /// Text.
     GenerateUntil,
+    /// Every token of the target and of its rivals, and text: as the metrics need it. Not lm-eval's.
+    Answer,
 }
 
 /// A `doc_to_*` value as written.
@@ -93,6 +98,12 @@ pub struct TaskSpec {
     pub doc_to_text: FieldSource,
     /// The gold answer.
     pub doc_to_target: FieldSource,
+    /// The right answer in other words, for `truth_ratio`; absent, the target itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doc_to_paraphrase: Option<FieldSource>,
+    /// Wrong answers, for `truth_ratio` and `probability_w_options`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doc_to_wrong: Option<FieldSource>,
     /// Pictures; refused when the task is loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doc_to_image: Option<Value>,

@@ -9,7 +9,9 @@ use super::fewshot::document_function;
 use super::fields::{count, flag, invalid, json_map, one_of, present, source, text};
 use super::filters::filter_list;
 use super::function::{Function, PythonFunction, PythonHook, function, python, python_hooks};
-use super::{FewshotSpec, FieldSource, OutputType, Sampler, TaskSpec, generation, keys, metrics};
+use super::{
+    AnswerNeeds, FewshotSpec, FieldSource, OutputType, Sampler, TaskSpec, generation, keys, metrics,
+};
 use crate::TaskError;
 use crate::native::Slot;
 use crate::yaml::{Mapping, Node, NodeValue, Position};
@@ -74,6 +76,8 @@ pub(crate) fn task_spec(mapping: &Mapping, file: &Path) -> Result<TaskSpec, Task
         doc_to_text,
         doc_to_target,
         doc_to_choice,
+        doc_to_paraphrase: source(mapping, "doc_to_paraphrase")?,
+        doc_to_wrong: source(mapping, "doc_to_wrong")?,
         fewshot_config,
     };
     require_consistent(&spec, file)?;
@@ -116,6 +120,9 @@ impl Reader<'_> {
         output_type: OutputType,
     ) -> Result<Option<Map<String, Value>>, TaskError> {
         let given = json_map(self.mapping, "generation_kwargs")?;
+        if output_type == OutputType::Answer {
+            return Ok(Some(generation::of_answers(given)));
+        }
         if given.is_none() && output_type != OutputType::GenerateUntil {
             return Ok(None);
         }
@@ -202,6 +209,7 @@ fn output_type(mapping: &Mapping) -> Result<OutputType, TaskError> {
         ("loglikelihood", OutputType::Loglikelihood),
         ("loglikelihood_rolling", OutputType::LoglikelihoodRolling),
         ("generate_until", OutputType::GenerateUntil),
+        ("answer", OutputType::Answer),
     ];
     match present(mapping, "output_type") {
         Some(node) => one_of(node, "output_type", &names),
@@ -253,6 +261,11 @@ fn require_consistent(spec: &TaskSpec, file: &Path) -> Result<(), TaskError> {
         "a split is needed: test_split, validation_split or training_split"
     } else if spec.output_type == OutputType::MultipleChoice && spec.doc_to_choice.is_none() {
         "output_type multiple_choice needs the key `doc_to_choice`"
+    } else if spec.output_type == OutputType::Answer {
+        match of_answers(spec) {
+            Some(missing) => missing,
+            None => return Ok(()),
+        }
     } else {
         return Ok(());
     };
@@ -260,4 +273,20 @@ fn require_consistent(spec: &TaskSpec, file: &Path) -> Result<(), TaskError> {
         at: Position::start_of(file),
         message: missing.to_owned(),
     })
+}
+
+/// What an `answer` task lacks, or has too much of.
+fn of_answers(spec: &TaskSpec) -> Option<&'static str> {
+    let needs = AnswerNeeds::of(spec);
+    if spec.process_results.is_some() {
+        Some("output_type answer has metrics of its own: leave `process_results` out")
+    } else if spec.filter_list.is_some() {
+        Some(
+            "output_type answer takes no `filter_list`: end texts with `until` in generation_kwargs",
+        )
+    } else if needs.wrong && spec.doc_to_wrong.is_none() {
+        Some("the metrics truth_ratio and probability_w_options need the key `doc_to_wrong`")
+    } else {
+        None
+    }
 }

@@ -41,7 +41,7 @@ impl StepSource for Held<'_> {
         self.step.reference_token_logprobs(role)
     }
 
-    fn answer_lengths(&self, role: Role) -> &[usize] {
+    fn answer_lengths(&self, role: Role) -> Vec<usize> {
         self.step.answer_lengths(role)
     }
 

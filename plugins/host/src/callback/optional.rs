@@ -5,10 +5,13 @@ use std::ffi::c_void;
 
 use candle_core::{Device, Tensor};
 use harness_abi::{
-    Distribution, HIDDEN_STATES, Handle, HiddenStates, Measure, Model, Progress, Status, Text,
+    Distribution, HIDDEN_STATES, Handle, HiddenStates, Measure, Model, Progress, Status, TRAINER,
+    Text,
 };
 
-use super::{MAX_RANK, MAX_VALUES, count_of, issue, positions_of, role, unknown, with_step};
+use super::{
+    MAX_RANK, MAX_VALUES, count_of, issue, positions_of, role, trainer, unknown, with_step,
+};
 use crate::fault::Fault;
 use crate::source::MeasureRequest;
 use crate::text::{self, read_slice};
@@ -107,10 +110,11 @@ pub(super) unsafe extern "C" fn progress(context: *mut c_void, quantity: u32) ->
 }
 
 pub(super) unsafe extern "C" fn extension(context: *mut c_void, name: Text) -> *const c_void {
-    with_step(context, std::ptr::null(), |_| {
+    with_step(context, std::ptr::null(), |step| {
         // SAFETY: a method lends valid text for the duration of the call.
         match unsafe { text::read(name) }.as_deref() {
             Some(HIDDEN_STATES) => (&raw const HIDDEN).cast(),
+            Some(TRAINER) if step.training().is_some() => (&raw const trainer::TABLE).cast(),
             _ => std::ptr::null(),
         }
     })

@@ -63,8 +63,8 @@ impl StepSource for Batches {
         Ok(self.reference[&role].clone())
     }
 
-    fn answer_lengths(&self, role: Role) -> &[usize] {
-        &self.lengths[&role]
+    fn answer_lengths(&self, role: Role) -> Vec<usize> {
+        self.lengths[&role].clone()
     }
 
     fn progress(&self, _: Progress) -> f64 {

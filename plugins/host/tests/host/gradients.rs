@@ -51,10 +51,10 @@ impl StepSource for Logits {
         label_logprobs(&self.reference)
     }
 
-    fn answer_lengths(&self, role: Role) -> &[usize] {
+    fn answer_lengths(&self, role: Role) -> Vec<usize> {
         match role {
-            Role::Forget => &FORGET,
-            _ => &RETAIN,
+            Role::Forget => FORGET.to_vec(),
+            _ => RETAIN.to_vec(),
         }
     }
 

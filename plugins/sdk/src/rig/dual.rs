@@ -72,6 +72,7 @@ impl Dual {
             Operation::Divide => (x / y, 1.0 / y, -x / (y * y)),
             Operation::Maximum => (x.max(y), larger, 1.0 - larger),
             Operation::Minimum => (x.min(y), 1.0 - larger, larger),
+            Operation::Greater => (f64::from(x > y), 0.0, 0.0),
             // Not of two elements: NaN is refused when it reaches the loss.
             _ => (f64::NAN, f64::NAN, f64::NAN),
         };

@@ -1,7 +1,6 @@
 //! `harness eval`: score a model on tasks, with lm-eval's flags, numbers and files.
 
 mod accepted;
-mod config;
 mod documents;
 mod model;
 mod model_args;
@@ -34,7 +33,6 @@ use crate::options::{TaskOptions, seconds, truth};
 use crate::output;
 use crate::progress::Terminal;
 
-pub(crate) use config::with_config;
 pub(super) use prompts::PromptOptions;
 use scoring::Scoring;
 

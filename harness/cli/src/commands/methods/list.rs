@@ -1,6 +1,7 @@
 //! `harness methods list`: every method on the search path. A library that is refused stays in the list, with the reason.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
@@ -9,7 +10,7 @@ use harness_host::{MethodDescription, MethodPath, Need, OptionDescription};
 use harness_report::{Align, Table};
 
 use crate::locations::{method_folders, nothing_in};
-use crate::options::worker;
+use crate::options::{seconds, worker};
 
 /// Where is looked.
 #[derive(Args)]
@@ -17,11 +18,15 @@ pub(super) struct List {
     /// Folder with further method libraries (repeatable)
     #[arg(long, value_name = "DIR")]
     method_path: Vec<PathBuf>,
+    /// Seconds that a library may take to say what it is
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    timeout: Duration,
 }
 
 impl List {
     pub(super) fn run(&self) -> Result<()> {
-        let worker = worker()?;
+        let mut worker = worker()?;
+        worker.limits.describe = self.timeout;
         let mut table = Table::new(&[
             ("Method", Align::Left),
             ("Version", Align::Left),

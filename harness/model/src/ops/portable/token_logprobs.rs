@@ -6,6 +6,7 @@ use candle_core::{
 };
 
 use super::{Precomputed, linear};
+use crate::ops::moments::LEAST_VARIANCE;
 use crate::ops::{TokenHead, TokenScore};
 
 /// Logits held at a time: 32 Mi values, 128 MiB.
@@ -39,6 +40,7 @@ pub(in crate::ops) fn token_scores(
     hidden: &Tensor,
     head: &TokenHead,
     targets: &[u32],
+    standardise: bool,
 ) -> Result<Vec<TokenScore>> {
     let rows_per_piece = (LOGITS_PER_PIECE / head.weight.dim(0)?).max(1);
     let mut scores = Vec::with_capacity(targets.len());
@@ -48,11 +50,21 @@ pub(in crate::ops) fn token_scores(
         let logits = Logits::of(&hidden.narrow(0, start, count)?, head)?;
         let logprobs = logits.logprobs(&own_targets)?.to_vec1::<f32>()?;
         let best = logits.first_of_the_largest()?.to_vec1::<u32>()?;
+        let standardised = if standardise {
+            let values = logits.standardised(&own_targets)?.to_vec1::<f32>()?;
+            values.into_iter().map(Some).collect()
+        } else {
+            vec![None; count]
+        };
         let rows = logprobs.into_iter().zip(best).zip(targets);
-        scores.extend(rows.map(|((logprob, best), &target)| TokenScore {
-            logprob,
-            is_argmax: best == target,
-        }));
+        let rows = rows.zip(standardised);
+        scores.extend(
+            rows.map(|(((logprob, best), &target), standardised)| TokenScore {
+                logprob,
+                is_argmax: best == target,
+                standardised,
+            }),
+        );
     }
     Ok(scores)
 }
@@ -91,6 +103,17 @@ impl Logits {
     /// `[rows]` for targets [rows, 1].
     fn logprobs(&self, targets: &Tensor) -> Result<Tensor> {
         (self.values.gather(targets, D::Minus1)? - &self.log_sum_exp)?.squeeze(1)
+    }
+
+    /// `[rows]` for targets [rows, 1]: standard deviations above the mean log-probability.
+    fn standardised(&self, targets: &Tensor) -> Result<Tensor> {
+        let logprobs = self.values.broadcast_sub(&self.log_sum_exp)?;
+        let probabilities = logprobs.exp()?;
+        let mean = (&probabilities * &logprobs)?.sum_keepdim(D::Minus1)?;
+        let distances = logprobs.broadcast_sub(&mean)?;
+        let variance = (probabilities * distances.sqr()?)?.sum_keepdim(D::Minus1)?;
+        let deviation = variance.maximum(LEAST_VARIANCE)?.sqrt()?;
+        (distances.gather(targets, D::Minus1)? / deviation)?.squeeze(1)
     }
 
     /// `[rows]`: of equals the first, whatever the order in which a device looks at them.

@@ -151,6 +151,10 @@ impl Reader {
                 let answer = Vec::new();
                 (vec![TokenizedPair { prompt, answer }], is_cut)
             }
+            Request::Answer { prompt, answer, .. } => {
+                let (pair, is_cut) = self.encoder.ended_pair(prompt, answer)?;
+                (vec![pair], is_cut)
+            }
             other => return Err(Refused(format!("no tokens are known of {other:?}")).into()),
         };
         let windows = pairs.into_iter().map(|pair| self.window(&pair)).collect();

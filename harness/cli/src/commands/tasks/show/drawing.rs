@@ -87,7 +87,11 @@ impl Drawing {
         };
         self.block(&label, context(asked));
         match &asked.request {
-            Request::Loglikelihood { continuation, .. } => {
+            Request::Loglikelihood { continuation, .. }
+            | Request::Answer {
+                answer: continuation,
+                ..
+            } => {
                 self.heading("\ncontinuation");
                 self.line(&format!("    {}", quoted(continuation)));
             }
@@ -174,7 +178,11 @@ impl Drawing {
 /// What is given, or of a rolling request the text.
 fn context(asked: &AskedRequest) -> &str {
     match &asked.request {
-        Request::Loglikelihood { context, .. } | Request::GenerateUntil { context, .. } => context,
+        Request::Loglikelihood { context, .. }
+        | Request::GenerateUntil { context, .. }
+        | Request::Answer {
+            prompt: context, ..
+        } => context,
         Request::LoglikelihoodRolling { text } => text,
         _ => "",
     }

@@ -4,35 +4,39 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::{Arg, ArgAction, Args, Command};
+use clap::{Arg, ArgAction, Command, Subcommand};
 use harness_task::TaskError;
 use harness_task::yaml::{NodeValue, parse};
 use serde_json::Value;
 
-use super::Eval;
-
-/// Where the options of `eval` begin: behind the program's name and the subcommand's.
-const FIRST_OPTION: usize = 2;
-
-/// The command line, and after it what its `--config` says and it does not.
+/// The command line, and after it what its `--config` says and it does not. Commands without that option are left alone.
 ///
 /// # Errors
 /// On a file that cannot be read, and on keys that are no options.
 pub(crate) fn with_config(mut arguments: Vec<OsString>) -> Result<Vec<OsString>> {
-    if arguments
-        .get(FIRST_OPTION - 1)
-        .is_none_or(|command| command != "eval")
+    let commands = super::Command::augment_subcommands(Command::new("harness"));
+    let found = arguments.iter().enumerate().skip(1).find_map(|(at, name)| {
+        let command = commands.find_subcommand(name)?;
+        Some((at, command))
+    });
+    let Some((at, command)) = found else {
+        return Ok(arguments);
+    };
+    let given = &arguments[at + 1..];
+    if !command
+        .get_arguments()
+        .any(|option| option.get_id() == "config")
     {
         return Ok(arguments);
     }
-    let Some(file) = config_file(&arguments[FIRST_OPTION..]) else {
+    let Some(file) = config_file(given) else {
         return Ok(arguments);
     };
     let text = std::fs::read_to_string(&file).map_err(|source| TaskError::Io {
         path: file.clone(),
         source,
     })?;
-    let further = options(&text, &file, &arguments[FIRST_OPTION..])?;
+    let further = options(&text, &file, command, given)?;
     arguments.extend(further);
     Ok(arguments)
 }
@@ -54,8 +58,12 @@ fn config_file(arguments: &[OsString]) -> Option<PathBuf> {
     None
 }
 
-fn options(text: &str, file: &Path, given: &[OsString]) -> Result<Vec<OsString>, TaskError> {
-    let command = Eval::augment_args(Command::new("eval"));
+fn options(
+    text: &str,
+    file: &Path,
+    command: &Command,
+    given: &[OsString],
+) -> Result<Vec<OsString>, TaskError> {
     let node = parse(text, file)?;
     let NodeValue::Mapping(keys) = &node.value else {
         let message = format!("--config takes a map of options, not {}", node.kind());
@@ -83,15 +91,30 @@ fn options(text: &str, file: &Path, given: &[OsString]) -> Result<Vec<OsString>,
                 hint: harness_spelling::hint(&name, known()),
             });
         };
-        if !is_given(option, &name, given) {
+        if !is_given(option, given) && !has_rival(option, command, given) {
             options.extend(as_arguments(option, &name, &node.to_json()));
         }
     }
     Ok(options)
 }
 
-fn is_given(option: &Arg, name: &str, given: &[OsString]) -> bool {
-    let long = format!("--{name}");
+/// Whether the command line has an option that cannot stand beside this one; either may have been told so.
+fn has_rival(option: &Arg, command: &Command, given: &[OsString]) -> bool {
+    let conflict = |one: &Arg, other: &Arg| {
+        let rivals = command.get_arg_conflicts_with(one);
+        rivals.iter().any(|rival| rival.get_id() == other.get_id())
+    };
+    command
+        .get_arguments()
+        .filter(|other| is_given(other, given))
+        .any(|other| conflict(option, other) || conflict(other, option))
+}
+
+/// Whether the command line has an option, by either of its names.
+fn is_given(option: &Arg, given: &[OsString]) -> bool {
+    let Some(long) = option.get_long().map(|name| format!("--{name}")) else {
+        return false;
+    };
     let short = option.get_short().map(|short| format!("-{short}"));
     given
         .iter()
@@ -110,6 +133,8 @@ fn is_given(option: &Arg, name: &str, given: &[OsString]) -> bool {
 /// A value as the command line would have it; what is empty says nothing.
 fn as_arguments(option: &Arg, name: &str, value: &Value) -> Vec<OsString> {
     let repeatable = matches!(option.get_action(), ArgAction::Append);
+    let names = option.get_value_names().unwrap_or_default();
+    let takes_pairs = names.iter().any(|name| name == "KEY=VALUE");
     let with = |text: &str| OsString::from(format!("--{name}={text}"));
     match value {
         Value::Null | Value::Bool(false) if matches!(option.get_action(), ArgAction::SetTrue) => {
@@ -123,6 +148,10 @@ fn as_arguments(option: &Arg, name: &str, value: &Value) -> Vec<OsString> {
         Value::Object(map) if map.is_empty() => Vec::new(),
         Value::Array(items) if items.is_empty() => Vec::new(),
         Value::Array(items) if repeatable => items.iter().map(|item| with(&plain(item))).collect(),
+        Value::Object(map) if takes_pairs => {
+            let pair = |(key, value): (&String, &Value)| with(&format!("{key}={}", plain(value)));
+            map.iter().map(pair).collect()
+        }
         Value::Array(items) => vec![with(&items.iter().map(plain).collect::<Vec<_>>().join(","))],
         one => vec![with(&plain(one))],
     }
@@ -138,22 +167,44 @@ fn plain(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
     use std::path::Path;
 
-    use super::{config_file, options};
+    use clap::{Command, Subcommand};
+    use harness_task::TaskError;
+
+    use super::config_file;
+
+    fn options(text: &str, of: &str, given: &[&str]) -> Result<Vec<OsString>, TaskError> {
+        let commands = crate::commands::Command::augment_subcommands(Command::new("harness"));
+        let given: Vec<OsString> = given.iter().map(Into::into).collect();
+        let command = commands.find_subcommand(of).unwrap();
+        super::options(text, Path::new("run.yaml"), command, &given)
+    }
 
     #[test]
     fn the_command_line_wins() {
         let text = "tasks: [a, b]\nnum_fewshot: 3\nlimit: 5\nlog_samples: true\nseed: [0, 1, 2, 3]\nuse_cache:\n\
                     model_args: {pretrained: DIR}\n";
-        let given = ["-L", "2", "--num-fewshot=1"].map(Into::into);
-        let found = options(text, Path::new("run.yaml"), &given).unwrap();
+        let found = options(text, "eval", &["-L", "2", "--num-fewshot=1"]).unwrap();
         let wanted = [
             "--tasks=a",
             "--tasks=b",
             "--log-samples=true",
             "--seed=0,1,2,3",
             "--model-args={\"pretrained\":\"DIR\"}",
+        ];
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn a_map_is_as_many_settings_and_a_rival_gives_way() {
+        let text = "set: {beta: 0.2, kind: tv}\nrefusals: no.txt\nactivation_checkpoints: true\n";
+        let found = options(text, "unlearn", &["--alternate", "others"]).unwrap();
+        let wanted = [
+            "--set=beta=0.2",
+            "--set=kind=tv",
+            "--activation-checkpoints",
         ];
         assert_eq!(found, wanted);
     }
@@ -175,13 +226,13 @@ mod tests {
             assert_eq!(file(way), Some("run.yaml".into()), "{way:?}");
         }
         assert_eq!(file(&["--limit", "1"]), None);
-        let other = options("config: b.yaml\n", Path::new("run.yaml"), &[]);
+        let other = options("config: b.yaml\n", "eval", &[]);
         assert!(other.unwrap_err().to_string().contains("run.yaml:1"));
     }
 
     #[test]
     fn keys_that_are_no_options_are_named() {
-        let error = options("tasks: a\nnum_fewshots: 3\n", Path::new("run.yaml"), &[]);
+        let error = options("tasks: a\nnum_fewshots: 3\n", "eval", &[]);
         let message = error.unwrap_err().to_string();
         assert!(
             message.contains("run.yaml:2") && message.contains("num-fewshot"),

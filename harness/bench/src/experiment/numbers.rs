@@ -1,0 +1,44 @@
+//! Numbers as people write them: `1e-5` is text to YAML 1.1, and a number to everyone else.
+
+use schemars::JsonSchema;
+use serde::de::{Deserialize, Deserializer, Error};
+
+/// A number, or a number as text.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Written {
+    Number(f64),
+    Text(String),
+}
+
+/// A list of numbers, or one number.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum OneOrMany {
+    Many(Vec<Written>),
+    One(Written),
+}
+
+impl Written {
+    fn read<E: Error>(self) -> Result<f64, E> {
+        match self {
+            Self::Number(number) => Ok(number),
+            Self::Text(text) => text
+                .parse()
+                .map_err(|_| E::custom(format!("`{text}` is no number"))),
+        }
+    }
+}
+
+/// One number.
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Written::deserialize(deserializer)?.read()
+}
+
+/// A list of numbers, or one number.
+pub(super) fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(one) => Ok(vec![one.read()?]),
+        OneOrMany::Many(many) => many.into_iter().map(Written::read).collect(),
+    }
+}

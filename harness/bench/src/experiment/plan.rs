@@ -1,0 +1,145 @@
+//! Which models an experiment has, in the order in which they are made and measured. Makes none of them.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::making::Made;
+use super::record::{Outcome, Subject, SubjectKind};
+use super::spec::{ExperimentSpec, MethodSpec};
+
+/// A model of the plan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedSubject {
+    /// Row of the scorecard.
+    pub row: String,
+    /// What it is.
+    pub kind: SubjectKind,
+    /// Seed of its making.
+    pub seed: Option<u64>,
+    /// How it comes to be.
+    pub making: Making,
+}
+
+/// How a model comes to be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Making {
+    /// It is there.
+    Given(PathBuf),
+    /// A method makes it of the original.
+    Unlearning(PlannedUnlearning),
+    /// Random weights are added to the original: as much as the methods changed it, in the mean.
+    Noise,
+}
+
+/// A method's run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedUnlearning {
+    /// The method's id.
+    pub method: String,
+    /// Its options, as `--set` takes them.
+    pub settings: Vec<String>,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Optimiser steps.
+    pub steps: usize,
+}
+
+impl PlannedSubject {
+    /// Name of its files: the row and the seed.
+    pub fn file_name(&self) -> String {
+        let plain = |c: char| {
+            if c.is_alphanumeric() || "._-".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        };
+        let row: String = self.row.chars().map(plain).collect();
+        match self.seed {
+            Some(seed) => format!("{row}-seed{seed}"),
+            None => row,
+        }
+    }
+
+    /// It with its outcome.
+    pub(super) fn subject(&self, outcome: Outcome, made: Option<&Made>) -> Subject {
+        Subject {
+            row: self.row.clone(),
+            kind: self.kind,
+            seed: self.seed,
+            outcome,
+            cost: made.and_then(|made| made.cost),
+            machine_cost: made.and_then(|made| made.machine_cost),
+        }
+    }
+
+    fn given(row: &str, kind: SubjectKind, path: &std::path::Path) -> Self {
+        Self {
+            row: row.to_owned(),
+            kind,
+            seed: None,
+            making: Making::Given(path.to_owned()),
+        }
+    }
+}
+
+/// The models of an experiment: anchors, then each method at each learning rate with each seed, then noise, whose size depends
+/// on the methods.
+pub fn plan(spec: &ExperimentSpec) -> Vec<PlannedSubject> {
+    let mut subjects = vec![PlannedSubject::given(
+        "original",
+        SubjectKind::Original,
+        &spec.model,
+    )];
+    let oracles = [
+        ("oracle", SubjectKind::Oracle, &spec.oracle),
+        ("oracle twin", SubjectKind::OracleTwin, &spec.oracle_twin),
+    ];
+    for (row, kind, path) in oracles {
+        subjects.extend(
+            path.iter()
+                .map(|path| PlannedSubject::given(row, kind, path)),
+        );
+    }
+    for method in &spec.methods {
+        subjects.extend(of_method(spec, method));
+    }
+    if spec.noise {
+        subjects.extend(spec.seeds.iter().map(|&seed| PlannedSubject {
+            row: "noise".into(),
+            kind: SubjectKind::Noise,
+            seed: Some(seed),
+            making: Making::Noise,
+        }));
+    }
+    subjects
+}
+
+fn of_method(spec: &ExperimentSpec, method: &MethodSpec) -> Vec<PlannedSubject> {
+    let rates = if method.learning_rates.is_empty() {
+        &spec.unlearn.learning_rates
+    } else {
+        &method.learning_rates
+    };
+    let name = method.name.as_ref().unwrap_or(&method.method);
+    let row = |rate: f64| match rates.len() {
+        1 => name.clone(),
+        _ => format!("{name} lr {rate:e}"),
+    };
+    let subject = |rate: f64, seed: u64| PlannedSubject {
+        row: row(rate),
+        kind: SubjectKind::Method,
+        seed: Some(seed),
+        making: Making::Unlearning(PlannedUnlearning {
+            method: method.method.clone(),
+            settings: method.settings(),
+            learning_rate: rate,
+            steps: method.steps.unwrap_or(spec.unlearn.steps),
+        }),
+    };
+    let with_seeds = |&rate| spec.seeds.iter().map(move |&seed| (rate, seed));
+    let pairs = rates.iter().flat_map(with_seeds);
+    pairs.map(|(rate, seed)| subject(rate, seed)).collect()
+}

@@ -1,0 +1,144 @@
+//! Runs an experiment: makes each model of the plan, scores it, attacks it, and keeps every outcome under the contents that it
+//! came of, so that a run that was killed repeats nothing. A method that fails becomes a row that says so.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use harness_host::MethodDescription;
+use harness_task::{RequestOptions, Task};
+
+use super::answering::side_by_side;
+use super::plan::plan;
+use super::record::{Cost, ExperimentRecord, Outcome, SubjectKind, Training};
+use super::spec::ExperimentSpec;
+use crate::answers::TextPair;
+use crate::error::Result;
+use crate::event::{Event, Observer};
+use crate::run_directory::RunDirectory;
+use crate::unlearn::WorkerCommand;
+
+/// The record's name in the run directory.
+pub const RECORD: &str = "experiment.json";
+
+/// A method's library and what it says of itself.
+pub type FoundMethod = (PathBuf, MethodDescription);
+
+/// Everything that an experiment works on, loaded.
+pub struct Materials {
+    /// The forget set.
+    pub forget: Vec<TextPair>,
+    /// The same facts in other words.
+    pub paraphrased: Vec<TextPair>,
+    /// Texts like the forget set's that no model has seen.
+    pub holdout: Vec<TextPair>,
+    /// The retain set.
+    pub retain: Vec<TextPair>,
+    /// The utility tasks by the name that the experiment gives them; groups have several.
+    pub utility: Vec<(String, Vec<Task>)>,
+    /// Documents to take of them.
+    pub utility_options: RequestOptions,
+    /// The methods by id.
+    pub methods: BTreeMap<String, FoundMethod>,
+    /// What it took to make the oracle, where that is known.
+    pub oracle_cost: Option<Cost>,
+}
+
+/// An experiment in progress.
+pub struct Experiment<'a> {
+    /// What is asked for.
+    pub spec: &'a ExperimentSpec,
+    /// What it works on.
+    pub materials: &'a Materials,
+    /// Where everything is kept.
+    pub run: &'a RunDirectory,
+    /// How methods are run.
+    pub worker: &'a WorkerCommand,
+}
+
+impl Experiment<'_> {
+    /// Does what is not done yet and returns the record, which is also written to [`RECORD`].
+    ///
+    /// # Errors
+    /// When an anchor cannot be measured or the run directory cannot be written. A method that fails is a row, not an error.
+    pub fn run(&self, observer: &mut Observer) -> Result<ExperimentRecord> {
+        let mut subjects = Vec::new();
+        let mut training = Vec::new();
+        let mut changes = Vec::new();
+        for planned in plan(self.spec) {
+            let made = self.make(&planned, &changes, observer);
+            let made = match made {
+                Ok(made) => made,
+                Err(error) if planned.kind == SubjectKind::Method => {
+                    observer(Event::Message(format!("{}: {error}", planned.row)));
+                    subjects.push(planned.subject(Outcome::Failed(error.to_string()), None));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            changes.extend(made.relative_change);
+            training.extend((!made.losses.is_empty()).then(|| Training {
+                row: planned.row.clone(),
+                seed: planned.seed,
+                losses: made.losses.clone(),
+            }));
+            let outcome = match self.measured(&planned, &made.directory, observer) {
+                Ok(scores) => Outcome::Measured(Box::new(scores)),
+                Err(error) if planned.kind == SubjectKind::Method => {
+                    Outcome::Failed(error.to_string())
+                }
+                Err(error) => return Err(error),
+            };
+            subjects.push(planned.subject(outcome, Some(&made)));
+        }
+        let record = ExperimentRecord {
+            name: self.spec.name.clone(),
+            facts: self.facts(),
+            questions: side_by_side(self.asked(), &subjects),
+            subjects,
+            training,
+        };
+        self.run.write_json(RECORD, &record)?;
+        Ok(record)
+    }
+
+    /// What the report says about the run.
+    fn facts(&self) -> Vec<(String, String)> {
+        let spec = self.spec;
+        let list = |numbers: Vec<String>| numbers.join(", ");
+        let documents = |pairs: &[TextPair]| format!("{} documents", pairs.len());
+        let mut facts = vec![
+            ("harness".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            ("model".to_owned(), spec.model.display().to_string()),
+            (
+                "forget".to_owned(),
+                format!("{}, {}", spec.forget, documents(&self.materials.forget)),
+            ),
+            (
+                "seeds".to_owned(),
+                list(spec.seeds.iter().map(u64::to_string).collect()),
+            ),
+            ("steps".to_owned(), spec.unlearn.steps.to_string()),
+            ("batch size".to_owned(), spec.unlearn.batch_size.to_string()),
+            (
+                "learning rates".to_owned(),
+                list(
+                    spec.unlearn
+                        .learning_rates
+                        .iter()
+                        .map(|rate| format!("{rate:e}"))
+                        .collect(),
+                ),
+            ),
+        ];
+        if let Some(retain) = &spec.retain {
+            facts.push((
+                "retain".to_owned(),
+                format!("{retain}, {}", documents(&self.materials.retain)),
+            ));
+        }
+        if !spec.utility.is_empty() {
+            facts.push(("utility".to_owned(), spec.utility.join(", ")));
+        }
+        facts
+    }
+}

@@ -1,0 +1,456 @@
+//! An experiment's YAML: which model forgets what, by which methods, and how the outcome is judged. Refuses keys that it does
+//! not know, with the nearest one, at file and line.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use harness_task::TaskError;
+use harness_task::yaml::{Mapping, Node, NodeValue, parse};
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::numbers::{OneOrMany, Written, number, numbers};
+use crate::error::{BenchError, Result};
+
+/// What an experiment asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentSpec {
+    /// Name for people; the file's name if absent.
+    #[serde(default)]
+    pub name: String,
+    /// The original: a directory, a GGUF file or a hub id. Paths are taken from the file's folder.
+    pub model: PathBuf,
+    /// A model that never saw the forget set.
+    #[serde(default)]
+    pub oracle: Option<PathBuf>,
+    /// Another such model of a different seed.
+    #[serde(default)]
+    pub oracle_twin: Option<PathBuf>,
+    /// Task whose answers are to be forgotten.
+    pub forget: String,
+    /// Task that asks for the same facts in other words.
+    #[serde(default)]
+    pub paraphrased: Option<String>,
+    /// Task like the forget set that no model has seen: what membership attacks tell it from.
+    #[serde(default)]
+    pub holdout: Option<String>,
+    /// Task whose answers are to be kept.
+    #[serde(default)]
+    pub retain: Option<String>,
+    /// Tasks that measure what must stay useful.
+    #[serde(default)]
+    pub utility: Vec<String>,
+    /// Documents to use of each.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The methods.
+    pub methods: Vec<MethodSpec>,
+    /// Seeds of unlearning; three or more give intervals over runs.
+    #[serde(default = "one_seed")]
+    pub seeds: Vec<u64>,
+    /// How the methods are trained where they say nothing else.
+    #[serde(default)]
+    pub unlearn: UnlearnSpec,
+    /// The attacker; `false` attacks nothing.
+    #[serde(default)]
+    pub relearn: RelearnSpec,
+    /// Bits to which the weights are rounded for scoring.
+    #[serde(default = "four_and_eight")]
+    pub rounding: Vec<u32>,
+    /// Whether there is a row of random weights.
+    #[serde(default = "yes")]
+    pub noise: bool,
+    /// Questions whose answers the report shows side by side.
+    #[serde(default = "some_questions")]
+    pub questions: usize,
+}
+
+/// Documents to use: a count, or below 1 a share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Of the forget set.
+    pub forget: Option<f64>,
+    /// Of the retain set.
+    pub retain: Option<f64>,
+    /// Of each utility task.
+    pub utility: Option<f64>,
+}
+
+/// A method with what is particular to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "MethodEntry")]
+#[schemars(with = "MethodEntry")]
+pub struct MethodSpec {
+    /// Its id.
+    pub method: String,
+    /// Its row's name; the id if absent.
+    pub name: Option<String>,
+    /// Its options.
+    pub set: BTreeMap<String, Value>,
+    /// Learning rates instead of the experiment's.
+    pub learning_rates: Vec<f64>,
+    /// Optimiser steps instead of the experiment's.
+    pub steps: Option<usize>,
+}
+
+/// A method as the YAML has it: its id alone, or a map.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum MethodEntry {
+    Id(String),
+    Full(FullMethod),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FullMethod {
+    method: String,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    set: BTreeMap<String, Value>,
+    #[serde(default, deserialize_with = "numbers")]
+    #[schemars(with = "OneOrMany")]
+    learning_rates: Vec<f64>,
+    #[serde(default)]
+    steps: Option<usize>,
+}
+
+impl From<MethodEntry> for MethodSpec {
+    fn from(entry: MethodEntry) -> Self {
+        match entry {
+            MethodEntry::Id(method) => Self::of(&method),
+            MethodEntry::Full(full) => Self {
+                method: full.method,
+                name: full.name,
+                set: full.set,
+                learning_rates: full.learning_rates,
+                steps: full.steps,
+            },
+        }
+    }
+}
+
+impl MethodSpec {
+    /// A method with the experiment's settings and its own defaults.
+    pub fn of(method: &str) -> Self {
+        Self {
+            method: method.to_owned(),
+            name: None,
+            set: BTreeMap::new(),
+            learning_rates: Vec::new(),
+            steps: None,
+        }
+    }
+
+    /// Its options as `--set` takes them.
+    pub fn settings(&self) -> Vec<String> {
+        let text = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
+        let pairs = self.set.iter();
+        pairs
+            .map(|(key, value)| format!("{key}={}", text(value)))
+            .collect()
+    }
+}
+
+/// How methods are trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UnlearnSpec {
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Forget documents a step, and as many retain documents.
+    pub batch_size: usize,
+    /// Peak learning rates; each is a row of its own.
+    #[serde(deserialize_with = "numbers")]
+    #[schemars(with = "OneOrMany")]
+    pub learning_rates: Vec<f64>,
+    /// Steps over which the rate rises.
+    pub warmup_steps: usize,
+    /// Decoupled weight decay of matrices.
+    #[serde(deserialize_with = "number")]
+    #[schemars(with = "Written")]
+    pub weight_decay: f64,
+    /// Joint L2 norm that gradients are clipped to; 0 clips nothing.
+    #[serde(deserialize_with = "number")]
+    #[schemars(with = "Written")]
+    pub max_grad_norm: f64,
+}
+
+impl Default for UnlearnSpec {
+    fn default() -> Self {
+        Self {
+            steps: 50,
+            batch_size: 4,
+            learning_rates: vec![1e-5],
+            warmup_steps: 0,
+            weight_decay: 0.01,
+            max_grad_norm: 1.0,
+        }
+    }
+}
+
+/// The attacker: a grid of learning rates and seeds, of which the best counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RelearnSpec {
+    /// Learning rates.
+    #[serde(deserialize_with = "numbers")]
+    #[schemars(with = "OneOrMany")]
+    pub learning_rates: Vec<f64>,
+    /// Seeds of the attack.
+    pub seeds: Vec<u64>,
+    /// Steps after which the attacker gives up; 0 attacks nothing.
+    pub max_steps: usize,
+    /// Documents a step.
+    pub batch_size: usize,
+}
+
+impl Default for RelearnSpec {
+    fn default() -> Self {
+        Self {
+            learning_rates: vec![1e-5, 3e-5, 1e-4],
+            seeds: vec![0],
+            max_steps: 60,
+            batch_size: 4,
+        }
+    }
+}
+
+fn one_seed() -> Vec<u64> {
+    vec![0]
+}
+
+fn four_and_eight() -> Vec<u32> {
+    vec![8, 4]
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn some_questions() -> usize {
+    6
+}
+
+/// Keys of the whole and of its parts.
+const KEYS: &[&str] = &[
+    "name",
+    "model",
+    "oracle",
+    "oracle_twin",
+    "forget",
+    "paraphrased",
+    "holdout",
+    "retain",
+    "utility",
+    "limits",
+    "methods",
+    "seeds",
+    "unlearn",
+    "relearn",
+    "rounding",
+    "noise",
+    "questions",
+    "extends",
+];
+const METHOD_KEYS: &[&str] = &["method", "name", "set", "learning_rates", "steps"];
+const PARTS: &[(&str, &[&str])] = &[
+    ("limits", &["forget", "retain", "utility"]),
+    (
+        "unlearn",
+        &[
+            "steps",
+            "batch_size",
+            "learning_rates",
+            "warmup_steps",
+            "weight_decay",
+            "max_grad_norm",
+        ],
+    ),
+    (
+        "relearn",
+        &["learning_rates", "seeds", "max_steps", "batch_size"],
+    ),
+];
+/// Files that extend each other may be so many.
+const DEEPEST: usize = 16;
+
+impl ExperimentSpec {
+    /// JSON Schema of the file, for editors; `extends` and the default values included.
+    pub fn schema() -> Schema {
+        let mut schema = schemars::schema_for!(Self);
+        let extends = schemars::json_schema!({
+            "type": "string",
+            "description": "Another experiment, whose keys count where this one is silent.",
+        });
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.insert("extends".to_owned(), extends.to_value());
+        }
+        // An extended file may have them.
+        schema.remove("required");
+        schema
+    }
+
+    /// Reads a file and the files that it extends.
+    ///
+    /// # Errors
+    /// On files that cannot be read, unknown keys and values of the wrong kind.
+    pub fn read(file: &Path) -> Result<Self> {
+        let keys = read_keys(file, DEEPEST)?;
+        let node = Node {
+            at: harness_task::yaml::Position::start_of(file),
+            tag: None,
+            value: NodeValue::Mapping(keys),
+        };
+        let mut spec = Self::deserialize(node.to_json())
+            .map_err(|error| BenchError::Request(format!("{}: {error}", file.display())))?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        for path in [
+            Some(&mut spec.model),
+            spec.oracle.as_mut(),
+            spec.oracle_twin.as_mut(),
+        ] {
+            if let Some(path) = path.filter(|path| folder.join(&**path).exists()) {
+                *path = folder.join(&path);
+            }
+        }
+        if spec.name.is_empty() {
+            spec.name = file
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+        }
+        spec.check(&file.display().to_string())?;
+        Ok(spec)
+    }
+
+    /// An experiment with nothing but what it needs.
+    pub fn new(model: PathBuf, forget: String, methods: Vec<MethodSpec>) -> Self {
+        Self {
+            name: "bench".into(),
+            model,
+            oracle: None,
+            oracle_twin: None,
+            forget,
+            paraphrased: None,
+            holdout: None,
+            retain: None,
+            utility: Vec::new(),
+            limits: Limits::default(),
+            methods,
+            seeds: one_seed(),
+            unlearn: UnlearnSpec::default(),
+            relearn: RelearnSpec::default(),
+            rounding: four_and_eight(),
+            noise: yes(),
+            questions: some_questions(),
+        }
+    }
+
+    /// Refuses what makes no sense; `from` says where it was written.
+    ///
+    /// # Errors
+    /// On numbers out of bounds and empty lists.
+    pub fn check(&self, from: &str) -> Result<()> {
+        let refuse = |problem: &str| Err(BenchError::Request(format!("{from}: {problem}")));
+        let rates = (self
+            .methods
+            .iter()
+            .flat_map(|method| &method.learning_rates))
+        .chain(&self.unlearn.learning_rates)
+        .chain(&self.relearn.learning_rates);
+        if self.methods.is_empty() {
+            return refuse("`methods` is empty: name at least one");
+        }
+        if self.seeds.is_empty() || self.unlearn.learning_rates.is_empty() {
+            return refuse("`seeds` and `unlearn: learning_rates` need at least one number each");
+        }
+        if rates
+            .into_iter()
+            .any(|rate| !(rate.is_finite() && *rate > 0.0))
+        {
+            return refuse("learning rates must be positive");
+        }
+        if self.unlearn.steps == 0 || self.unlearn.batch_size == 0 || self.relearn.batch_size == 0 {
+            return refuse("`steps` and `batch_size` must be positive");
+        }
+        if let Some(bits) = self.rounding.iter().find(|bits| ![4, 8].contains(*bits)) {
+            return refuse(&format!("`rounding` takes 4 and 8 bits, not {bits}"));
+        }
+        Ok(())
+    }
+}
+
+fn read_keys(file: &Path, depth: usize) -> Result<Mapping> {
+    if depth == 0 {
+        let message = format!(
+            "{}: `extends` goes in a circle, or {DEEPEST} files deep",
+            file.display()
+        );
+        return Err(BenchError::Request(message));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let hint = harness_spelling::path_hint(file);
+        BenchError::Request(format!("{}: {error}{hint}", file.display()))
+    })?;
+    let node = parse(&text, file)?;
+    let NodeValue::Mapping(mut keys) = node.value else {
+        let message = format!(
+            "{}: an experiment is a map of keys, not {}",
+            file.display(),
+            node.kind()
+        );
+        return Err(BenchError::Request(message));
+    };
+    check_keys(&keys, KEYS)?;
+    for &(part, known) in PARTS {
+        if let Some(NodeValue::Mapping(part)) = keys.get(part).map(|node| &node.value) {
+            check_keys(part, known)?;
+        }
+    }
+    for method in keys.get("methods").map_or(&[][..], Node::items_or_self) {
+        if let NodeValue::Mapping(method) = &method.value {
+            check_keys(method, METHOD_KEYS)?;
+        }
+    }
+    let Some(base) = keys.remove("extends") else {
+        return Ok(keys);
+    };
+    let name = base.as_str().ok_or_else(|| {
+        BenchError::Request(format!("{}: `extends` takes the path of a file", base.at))
+    })?;
+    let mut whole = read_keys(&base.at.folder().join(name), depth - 1)?;
+    for &(part, _) in PARTS {
+        if let (Some(own), Some(mut inherited)) = (keys.remove(part), whole.remove(part)) {
+            merge(&mut inherited, own.clone());
+            keys.set(part.to_owned(), own.at, inherited);
+        }
+    }
+    whole.overlay(keys);
+    Ok(whole)
+}
+
+/// A part's own keys over the inherited ones.
+fn merge(inherited: &mut Node, own: Node) {
+    match (&mut inherited.value, own.value) {
+        (NodeValue::Mapping(inherited), NodeValue::Mapping(own)) => inherited.overlay(own),
+        (inherited, own) => *inherited = own,
+    }
+}
+
+fn check_keys(keys: &Mapping, known: &[&str]) -> Result<()> {
+    match keys.iter().find(|(key, ..)| !known.contains(key)) {
+        None => Ok(()),
+        Some((key, at, _)) => Err(TaskError::UnknownKey {
+            at: at.clone(),
+            key: key.to_owned(),
+            hint: harness_spelling::hint(key, known.iter().copied()),
+        }
+        .into()),
+    }
+}

@@ -1,0 +1,85 @@
+//! When a run is saved: its state about once a minute, so that it can be gone on with, and whole models at the steps that were asked for.
+//! It refuses to spend more than a twentieth of the time on it, but for what was asked for.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::job::{StepRecord, UnlearnJob};
+use super::run_state::RunState;
+use super::training::Unlearning;
+use crate::error::{Result, io};
+
+/// Time between two savings, and its least share of the time that one took.
+const INTERVAL: Duration = Duration::from_secs(60);
+const LEAST_TIMES: u32 = 20;
+/// Where models of steps before the last go.
+const CHECKPOINTS: &str = "checkpoints";
+
+/// A run's savings.
+pub(super) struct Saving {
+    state: RunState,
+    checkpoints: PathBuf,
+    save_every: Option<usize>,
+    last: Instant,
+    took: Duration,
+}
+
+impl Saving {
+    pub(super) fn new(job: &UnlearnJob) -> Self {
+        Self {
+            state: RunState::of(&job.output),
+            checkpoints: job.output.join(CHECKPOINTS),
+            save_every: job.training.save_every,
+            last: Instant::now(),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// Takes up a run that was interrupted; gives the steps that it had taken, none for a new run.
+    pub(super) fn resume(&self, unlearning: &mut Unlearning) -> Result<Vec<StepRecord>> {
+        match self.state.progress()? {
+            None => Ok(Vec::new()),
+            Some(progress) => {
+                unlearning.restore(&self.state, &progress)?;
+                Ok(progress.steps)
+            }
+        }
+    }
+
+    /// Saves what is to be saved after the last of `steps`.
+    pub(super) fn after_step(
+        &mut self,
+        steps: &[StepRecord],
+        unlearning: &Unlearning,
+    ) -> Result<()> {
+        let asked_for = self
+            .save_every
+            .is_some_and(|every| steps.len().is_multiple_of(every));
+        if asked_for {
+            self.write_checkpoint(steps.len(), unlearning)?;
+        }
+        let interval = INTERVAL.max(self.took * LEAST_TIMES);
+        if asked_for || self.last.elapsed() >= interval {
+            let start = Instant::now();
+            unlearning.save(&self.state, steps)?;
+            self.took = start.elapsed();
+            self.last = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn write_checkpoint(&self, steps: usize, unlearning: &Unlearning) -> Result<()> {
+        let path = self.checkpoints.join(format!("step-{steps}"));
+        if path.exists() {
+            // From before the interruption: the same bytes.
+            return Ok(());
+        }
+        let staged = self.checkpoints.join(format!("step-{steps}.partial"));
+        if staged.exists() {
+            std::fs::remove_dir_all(&staged).map_err(io(&staged))?;
+        }
+        std::fs::create_dir_all(&staged).map_err(io(&staged))?;
+        unlearning.trainee().write(&staged)?;
+        std::fs::rename(&staged, &path).map_err(io(&path))
+    }
+}

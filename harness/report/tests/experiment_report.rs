@@ -1,0 +1,180 @@
+//! The scorecard of a made-up experiment, as numbers, text and page.
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+mod made_up;
+
+use harness_bench::experiment::{HEADLINE, Row, Scorecard};
+use harness_metric::Bootstrap;
+use harness_report::{experiment_card_markdown, experiment_card_text, html_report};
+
+/// Fewer draws than a report's: the numbers that are tested do not hang on them.
+const DRAWS: Bootstrap = Bootstrap {
+    replicates: 300,
+    confidence: 0.95,
+    seed: 0,
+};
+
+fn card() -> Scorecard {
+    Scorecard::new(&made_up::experiment().subjects, DRAWS).unwrap()
+}
+
+fn row<'a>(card: &'a Scorecard, name: &str) -> &'a Row {
+    card.rows.iter().find(|row| row.name == name).unwrap()
+}
+
+fn forgetting(card: &Scorecard, name: &str) -> f64 {
+    row(card, name).forgetting().unwrap().value
+}
+
+fn utility(card: &Scorecard, name: &str) -> f64 {
+    row(card, name)
+        .standing
+        .as_ref()
+        .unwrap()
+        .utility
+        .unwrap()
+        .value
+}
+
+#[test]
+fn anchors_are_where_they_belong() {
+    let card = card();
+    assert!(forgetting(&card, "original").abs() < 1e-12);
+    assert!((forgetting(&card, "oracle") - 1.0).abs() < 1e-12);
+    assert!((utility(&card, "original") - 1.0).abs() < 1e-12);
+    assert!(utility(&card, "noise") < 0.7);
+    let oracle = row(&card, "oracle").standing.as_ref().unwrap();
+    let ratio = oracle.relearning.unwrap().nine_tenths.ratio.unwrap();
+    assert!((ratio - 1.0).abs() < 1e-12);
+    // The twin's strength is .23 where original and oracle have .95 and .2.
+    assert!((card.noise_floor.unwrap() - 0.03 / 0.75).abs() < 1e-9);
+}
+
+#[test]
+fn rows_stand_where_their_numbers_put_them() {
+    let card = card();
+    for (name, strength, useful, _) in made_up::METHODS {
+        assert!(
+            (forgetting(&card, name) - (0.95 - strength) / 0.75).abs() < 1e-9,
+            "{name}"
+        );
+        // The second task keeps the square; answers come in two hundredths.
+        let expected = f64::midpoint(useful, useful * useful);
+        assert!((utility(&card, name) - expected).abs() < 0.011, "{name}");
+        let (low, high) = row(&card, name).forgetting().unwrap().interval.unwrap();
+        assert!(
+            low < forgetting(&card, name) && forgetting(&card, name) < high,
+            "{name}"
+        );
+        assert_eq!(row(&card, name).seeds, 3);
+    }
+    assert!(
+        row(&card, "wrecking")
+            .standing
+            .as_ref()
+            .unwrap()
+            .is_over_forgotten
+    );
+    assert_eq!(row(&card, "broken").standing, None);
+    assert!((row(&card, "good").cost_share.unwrap() - 0.075).abs() < 1e-12);
+}
+
+#[test]
+fn an_attack_tells_what_is_known_from_what_is_not() {
+    let card = card();
+    let area = |name: &str| row(&card, name).standing.as_ref().unwrap().membership["min_k"].value;
+    assert!(
+        (area("original") - 1.0).abs() < 1e-12,
+        "every known text scores lower"
+    );
+    assert!(
+        (area("oracle") - 0.5).abs() < 1e-12,
+        "the same scores on both sets"
+    );
+    assert!(
+        area("wrecking") < 0.01,
+        "less than never seen gives it away, too"
+    );
+}
+
+#[test]
+fn the_useful_are_ranked_and_equals_tie() {
+    let card = card();
+    assert_eq!(card.ranking.len(), 3);
+    assert_eq!(card.ranking[2], "gentle");
+    let [equals, others] = card.comparisons.as_slice() else {
+        panic!("two pairs of neighbours");
+    };
+    assert!(equals.is_tie && !others.is_tie, "{:?}", card.comparisons);
+    let dominated = |name: &str| row(&card, name).is_dominated;
+    assert!(!dominated("gentle") && !dominated("good") && !dominated("wrecking"));
+    assert!(dominated("useless"));
+}
+
+#[test]
+fn censored_times_are_bounds() {
+    let card = card();
+    let relearning = row(&card, "wrecking")
+        .standing
+        .as_ref()
+        .unwrap()
+        .relearning
+        .unwrap();
+    assert!(!relearning.half.is_reached);
+    assert!((relearning.half.samples - 256.0).abs() < 1e-12);
+    assert!(relearning.half.ratio_is_bound);
+    let text = experiment_card_text(&card);
+    assert!(text.contains("≥ 256 (≥ 2.00× oracle)"), "{text}");
+}
+
+#[test]
+fn without_an_oracle_the_scale_ends_at_zero_and_the_card_says_so() {
+    let mut record = made_up::experiment();
+    record
+        .subjects
+        .retain(|subject| !subject.row.starts_with("oracle"));
+    let card = Scorecard::new(&record.subjects, DRAWS).unwrap();
+    assert!((forgetting(&card, "gentle") - 0.35 / 0.95).abs() < 1e-9);
+    assert!(experiment_card_text(&card).contains("no oracle"));
+}
+
+#[test]
+fn a_task_that_the_original_guesses_is_left_out() {
+    let mut record = made_up::experiment();
+    for subject in &mut record.subjects {
+        if let harness_bench::experiment::Outcome::Measured(scores) = &mut subject.outcome {
+            scores.utility[1].values = [1.0, 0.0, 0.0, 0.0].repeat(50);
+        }
+    }
+    let card = Scorecard::new(&record.subjects, DRAWS).unwrap();
+    let standing = row(&card, "good").standing.as_ref().unwrap();
+    assert_eq!(standing.utilities.keys().collect::<Vec<_>>(), ["general"]);
+    assert!(card.remarks[0].contains("neighbours"), "{:?}", card.remarks);
+}
+
+#[test]
+fn the_page_needs_nothing_else_and_escapes_what_models_say() {
+    let record = made_up::experiment();
+    let card = card();
+    let page = html_report(&record, &card).unwrap();
+    let links = page.replace("http://www.w3.org/2000/svg", "");
+    assert!(
+        !links.contains("http") && !links.contains("src="),
+        "the page loads something"
+    );
+    assert!(page.contains("&lt;b&gt;Ada&lt;") && !page.contains("<b>Ada"));
+    assert!(!page.contains("NaN"));
+    for name in ["gentle", "wrecking", "broken"] {
+        assert!(page.contains(name), "{name}");
+    }
+    assert_eq!(page, html_report(&record, &card).unwrap());
+}
+
+#[test]
+fn markdown_has_a_row_for_each_model() {
+    let card = card();
+    let text = experiment_card_markdown(&card);
+    let rows = text.lines().filter(|line| line.starts_with('|')).count();
+    assert_eq!(rows, card.rows.len() + 2, "{text}");
+    assert!(text.contains(HEADLINE.replace('_', " ").as_str()));
+}
