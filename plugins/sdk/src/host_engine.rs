@@ -200,7 +200,9 @@ impl Engine for HostEngine {
     }
 
     fn hidden_length(&self, model: Model, role: Role, positions: Positions, layer: u32) -> Handle {
-        let function = self.hidden_states().and_then(|table| table.length);
+        let function = self
+            .extension::<HiddenStates>(HIDDEN_STATES)
+            .and_then(|table| table.length);
         let (context, model) = (self.table.context, model.code());
         let (role, positions) = (role.code(), positions.code());
         // SAFETY: the table's function takes its context, during the step.
