@@ -123,7 +123,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    fn of(values: &[f64]) -> Result<Self> {
+    pub(crate) fn of(values: &[f64]) -> Result<Self> {
         Ok(Self {
             value: mean(values)?,
             stderr: mean_stderr(values)?,

@@ -129,7 +129,7 @@ fn main() {
         for _ in 0..RUNS {
             let mut scorer = Scorer::new(model.decoder().unwrap(), model.tokenizer.clone());
             let start = Instant::now();
-            scorer.score_pairs(&pairs, &mut |_| {}).unwrap();
+            scorer.score_answers(&pairs, false, &mut |_| {}).unwrap();
             seconds.push(start.elapsed().as_secs_f64());
             statistics = Some(scorer.statistics());
         }

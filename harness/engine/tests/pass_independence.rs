@@ -60,15 +60,20 @@ fn scores_do_not_depend_on_packing() {
         let pairs = pairs(model.spec.vocabulary, model.spec.max_positions);
         let scored = |change: &dyn Fn(Scorer) -> Scorer| -> Vec<f32> {
             let scorer = Scorer::new(model.decoder().unwrap(), model.tokenizer.clone());
-            let scores = change(scorer).score_pairs(&pairs, &mut |_| {}).unwrap();
-            scores.iter().flatten().map(|score| score.logprob).collect()
+            let scores = change(scorer)
+                .score_answers(&pairs, false, &mut |_| {})
+                .unwrap();
+            scores
+                .into_iter()
+                .flat_map(|score| score.logprobs)
+                .collect()
         };
         let mut alone = Vec::new();
         for pair in &pairs {
             let mut scorer = Scorer::new(model.decoder().unwrap(), model.tokenizer.clone());
             let one = std::slice::from_ref(pair);
-            let scores = scorer.score_pairs(one, &mut |_| {}).unwrap();
-            alone.extend(scores[0].iter().map(|score| score.logprob));
+            let scores = scorer.score_answers(one, false, &mut |_| {}).unwrap();
+            alone.extend(&scores[0].logprobs);
         }
         let rows = |rows: usize| move |scorer: Scorer| scorer.with_batch_rows(rows);
         let changes: [&dyn Fn(Scorer) -> Scorer; 6] = [

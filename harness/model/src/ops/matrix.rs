@@ -35,19 +35,19 @@ pub(super) fn product(a: MatRef<f32>, b: MatRef<f32>) -> Vec<f32> {
 
 /// Writes or adds a · b to `out`, on all threads.
 ///
-/// The longer side is halved until a piece is worth one task, whatever the number of threads, and each element is summed
-/// by one thread. (faer's own threads wait for each other by spinning, which costs dearly where cores are shared.)
+/// The longer side is halved until a piece is worth one task or one tile, whatever the number of threads, and each element is
+/// summed by one thread. (faer's own threads wait for each other by spinning, which costs dearly where cores are shared.)
 pub(super) fn product_into(out: MatMut<f32>, accumulate: Accum, a: MatRef<f32>, b: MatRef<f32>) {
     let (rows, columns) = (out.nrows(), out.ncols());
     let cost = (rows + MULTIPLICATIONS_PER_ELEMENT) * columns * a.ncols();
-    if cost <= MULTIPLICATIONS_PER_TASK {
+    let half = half(rows.max(columns));
+    if cost <= MULTIPLICATIONS_PER_TASK || half == rows.max(columns) {
         if few_rows::fits(a, b.transpose()) {
             few_rows::product_into(out, accumulate, a, b.transpose());
         } else {
             matmul(out, accumulate, a, b, 1.0, Par::Seq);
         }
     } else if rows >= columns {
-        let half = half(rows);
         let (top, bottom) = out.split_at_row_mut(half);
         let (a_top, a_bottom) = a.split_at_row(half);
         rayon::join(
@@ -55,7 +55,6 @@ pub(super) fn product_into(out: MatMut<f32>, accumulate: Accum, a: MatRef<f32>, 
             || product_into(bottom, accumulate, a_bottom, b),
         );
     } else {
-        let half = half(columns);
         let (left, right) = out.split_at_col_mut(half);
         let (b_left, b_right) = b.split_at_col(half);
         rayon::join(
@@ -137,4 +136,21 @@ impl<'a> CpuValues<'a> {
 pub(crate) fn append(values: &mut Vec<f32>, tensor: &Tensor) -> Result<()> {
     values.extend_from_slice(CpuValues::of("cache", tensor).slice()?);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{matrix, product};
+
+    #[test]
+    fn a_long_sum_into_a_small_matrix_ends() {
+        // More than one task is worth, and less than can be cut.
+        for (rows, inner, columns) in [(40, 1 << 15, 48), (3, 1 << 21, 5), (48, 1 << 15, 48)] {
+            let (a, b) = (vec![0.5; rows * inner], vec![2.0; inner * columns]);
+            let values = product(matrix(&a, inner), matrix(&b, columns));
+            let expected = inner as f32;
+            let is_right = |value: &f32| (value / expected - 1.0).abs() < 1e-4;
+            assert!(values.iter().all(is_right), "{rows} x {inner} x {columns}");
+        }
+    }
 }

@@ -1,0 +1,66 @@
+//! TOFU's forget quality: whether the truth ratios of an unlearned model could be those of one that never saw the forget set.
+//! Refuses to compare ratios of different documents.
+
+use harness_metric::kolmogorov_smirnov;
+use harness_task::Sample;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{BenchError, Result};
+
+/// The metric whose values are compared.
+const METRIC: &str = "truth_ratio";
+
+/// Outcome of the two-sided two-sample Kolmogorov–Smirnov test.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForgetQuality {
+    /// Largest distance of the two distribution functions.
+    pub statistic: f64,
+    /// The exact probability of one as large or larger; the forget quality.
+    pub p_value: f64,
+    /// Its decimal logarithm, which tables show.
+    pub log10_p: f64,
+    /// Documents behind each sample.
+    pub documents: usize,
+}
+
+/// Forget quality of truth ratios against those of the reference model, which never saw the forget set.
+///
+/// # Errors
+/// On an empty sample and on values that are not finite.
+pub fn forget_quality(ratios: &[f64], reference: &[f64]) -> Result<ForgetQuality> {
+    let test = kolmogorov_smirnov(ratios, reference)?;
+    Ok(ForgetQuality {
+        statistic: test.statistic,
+        p_value: test.p_value,
+        log10_p: test.log10_p(),
+        documents: ratios.len(),
+    })
+}
+
+/// The same of two scored runs of one task.
+///
+/// # Errors
+/// Where a sample has no truth ratio, or the runs are not of the same documents.
+pub fn forget_quality_of_samples(own: &[Sample], reference: &[Sample]) -> Result<ForgetQuality> {
+    let documents =
+        |samples: &[Sample]| -> Vec<usize> { samples.iter().map(|sample| sample.doc_id).collect() };
+    if documents(own) != documents(reference) {
+        let message = "forget quality compares the truth ratios of the same documents; score both models on the same rows of one task";
+        return Err(BenchError::Request(message.to_owned()));
+    }
+    forget_quality(&truth_ratios(own)?, &truth_ratios(reference)?)
+}
+
+fn truth_ratios(samples: &[Sample]) -> Result<Vec<f64>> {
+    let ratio = |sample: &Sample| {
+        let mut metrics = sample.metrics.iter();
+        let own = metrics.find(|metric| metric.name == METRIC);
+        own.and_then(|metric| metric.number()).ok_or_else(|| {
+            let doc_id = sample.doc_id;
+            BenchError::Request(format!(
+                "document {doc_id} has no {METRIC}; list the metric in the task's metric_list"
+            ))
+        })
+    };
+    samples.iter().map(ratio).collect()
+}
