@@ -123,7 +123,7 @@ fn files_that_are_no_methods_are_told_apart() {
         &open_error(&fixture("wrong_version")),
         &[
             "fixture_wrong_version",
-            "ABI 8.0",
+            "ABI 8.",
             "speaks 1.0",
             "rebuild the method against SDK 1.0",
         ],

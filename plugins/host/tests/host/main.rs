@@ -13,3 +13,4 @@ mod frozen;
 mod golden;
 mod gradients;
 mod operations;
+mod training;
