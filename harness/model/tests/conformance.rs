@@ -232,9 +232,7 @@ fn gradients() {
 /// Of the recorded loss: the largest deviation of all norms and of the three gradients that are recorded in full.
 fn worst_gradient(golden: &Golden, decoder: &Decoder, variables: &BTreeMap<String, Var>) -> f64 {
     let hidden = decoder.hidden(&golden.packed()).unwrap();
-    let logprobs = decoder
-        .token_logprobs(&hidden, &golden.targets(), false)
-        .unwrap();
+    let logprobs = decoder.token_logprobs(&hidden, &golden.targets()).unwrap();
     let loss = logprobs.mean_all().unwrap().neg().unwrap();
     let want: Vec<f32> = golden.tensors["loss"]
         .flatten_all()
