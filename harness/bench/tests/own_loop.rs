@@ -4,14 +4,16 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Result, Tensor, Var};
-use harness_bench::unlearn::{BatchSource, LoopParts, OwnLoop, StepRecord, TrainingOptions};
+use candle_core::{Device, Result, Var};
+use harness_bench::unlearn::{
+    BatchSource, LoopParts, OwnLoop, RememberedAnswers, StepRecord, TrainingOptions,
+};
 use harness_host::{MethodPath, Role};
 use harness_model::train::{
     AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _, Schedule, ScheduleKind,
     TokenizedPair,
 };
-use harness_model::{Decoder, DecoderSpec, Lora, LoraConfig, Weights, read_spec};
+use harness_model::{Decoder, DecoderSpec, Lora, LoraConfig, PassFlops, Weights, read_spec};
 use serde_json::{Value, json};
 
 const CONFIG: &str = r#"{
@@ -55,7 +57,7 @@ impl BatchSource for Drawn {
         vec![self.0 as usize]
     }
 
-    fn remembered(&self, _: &Decoder, _: Role) -> Result<Option<(Tensor, usize)>> {
+    fn remembered(&self, _: &Decoder, _: Role) -> Result<Option<RememberedAnswers>> {
         Ok(None)
     }
 }
@@ -105,6 +107,7 @@ impl Tiny {
             original: None,
             variables: &self.variables,
             batches: RefCell::new(Box::new(Drawn::default())),
+            costs: [PassFlops::frozen(&spec()), PassFlops::frozen(&spec())],
             options,
             report: RefCell::new(Box::new(|record, _| {
                 records.push(record);

@@ -4,11 +4,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use candle_core::{Result as CandleResult, Tensor};
-use harness_bench::unlearn::{BatchSource, LoopParts, OwnLoop, TrainingOptions};
+use candle_core::Result as CandleResult;
+use harness_bench::unlearn::{BatchSource, LoopParts, OwnLoop, RememberedAnswers, TrainingOptions};
 use harness_host::{HostError, LoadedMethod, Role, Trained};
-use harness_model::Decoder;
 use harness_model::train::AnswerBatch;
+use harness_model::{Decoder, PassFlops};
 use serde_json::Value;
 
 use super::tiny::{IN_ORDER, TURNED, Tiny};
@@ -43,7 +43,7 @@ impl BatchSource for Turning<'_> {
         IN_ORDER.into()
     }
 
-    fn remembered(&self, _: &Decoder, _: Role) -> CandleResult<Option<(Tensor, usize)>> {
+    fn remembered(&self, _: &Decoder, _: Role) -> CandleResult<Option<RememberedAnswers>> {
         Ok(None)
     }
 }
@@ -69,6 +69,7 @@ pub(super) fn train(
         original: Some(&tiny.reference),
         variables: &tiny.variables,
         batches: RefCell::new(Box::new(batches)),
+        costs: [&tiny.policy, &tiny.reference].map(|model| PassFlops::frozen(model.spec())),
         options: &settings,
         report: RefCell::new(Box::new(|_, _| Ok(true))),
     });
