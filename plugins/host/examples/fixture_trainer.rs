@@ -95,7 +95,7 @@ impl Trainer for FixtureTrainer {
                 let gradients = run.gradients(&loss) / 0.0;
                 run.sgd()?.step(&gradients, 0.5).map(drop)
             }
-            "optimizer" => run.optimizer(&self.pattern, &Default::default()).map(drop),
+            "optimizer" => run.optimizer(&self.pattern, "{}").map(drop),
             "zero" => {
                 let chosen = run.select(&self.pattern);
                 run.set_weights(&(run.weights() * (1.0 - chosen)))
