@@ -69,7 +69,7 @@ fn record(world: &World, run: &str) -> Value {
     serde_json::from_str(&world.read(&format!("{run}/relearn.json"))).unwrap()
 }
 
-fn loss_curve<'a>(record: &'a Value, model: usize, attacker: usize) -> &'a Value {
+fn loss_curve(record: &Value, model: usize, attacker: usize) -> &Value {
     let curves = record["models"][model]["verdict"]["attackers"][attacker]["curves"].as_array();
     let is_loss = |curve: &&Value| curve["yardstick"] == "loss" && curve["questions"] == "held_out";
     curves.unwrap().iter().find(is_loss).unwrap()

@@ -107,6 +107,8 @@ fn ratio_cell(standings: RecoveryStandings, verdict: &Verdict, kind: QuestionKin
     };
     match verdict.ratio(never_knew, kind, MOST) {
         None => ABSENT.into(),
+        // A multiple of nothing needs no bound.
+        Some((0.0, _)) => "0×".into(),
         Some((ratio, bound)) => {
             let sign = match bound {
                 Bound::None => "",
@@ -245,8 +247,9 @@ fn untrained(verdicts: &[Verdict]) -> String {
     text
 }
 
+/// Zero has no sign here.
 fn number(value: f64) -> String {
-    format!("{value:.3}")
+    format!("{:.3}", value + 0.0)
 }
 
 fn samples(budget: Budget) -> String {
