@@ -2,7 +2,7 @@
 //! Refuses to compare ratios of different documents.
 
 use harness_metric::kolmogorov_smirnov;
-use harness_task::Sample;
+use harness_task::{MetricValue, Sample};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{BenchError, Result};
@@ -55,7 +55,7 @@ fn truth_ratios(samples: &[Sample]) -> Result<Vec<f64>> {
     let ratio = |sample: &Sample| {
         let mut metrics = sample.metrics.iter();
         let own = metrics.find(|metric| metric.name == METRIC);
-        own.and_then(|metric| metric.number()).ok_or_else(|| {
+        own.and_then(MetricValue::number).ok_or_else(|| {
             let doc_id = sample.doc_id;
             BenchError::Request(format!(
                 "document {doc_id} has no {METRIC}; list the metric in the task's metric_list"
@@ -67,7 +67,6 @@ fn truth_ratios(samples: &[Sample]) -> Result<Vec<f64>> {
 
 #[cfg(test)]
 mod tests {
-    use harness_task::MetricValue;
     use serde_json::json;
 
     use super::*;

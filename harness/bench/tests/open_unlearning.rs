@@ -320,8 +320,11 @@ fn attacks_find_what_was_recorded() {
             };
             let aucs = membership_aucs(&scores(forget), &scores(holdout)).unwrap();
             let auc = want["auc"].as_f64().unwrap();
+            // A text of both sets scores the same, but for the rounding of a batch: half a pair.
+            let half_a_pair = 0.5 / (forget.len() * holdout.len()) as f64;
+            let difference = (aucs[&Attack::Loss] - auc).abs();
             assert!(
-                (aucs[&Attack::Loss] - auc).abs() < 1e-9,
+                difference < 1.01 * half_a_pair,
                 "{name}: {aucs:?} for {auc}"
             );
         }

@@ -195,11 +195,9 @@ fn logits_and_hidden_states() {
 #[test]
 fn log_probabilities() {
     for golden in goldens() {
-        let decoder = golden.model.decoder().unwrap();
+        let (decoder, targets) = (golden.model.decoder().unwrap(), golden.targets());
         let hidden = decoder.hidden(&golden.packed()).unwrap();
-        let scores = decoder
-            .token_scores(&hidden, &golden.targets(), false)
-            .unwrap();
+        let scores = decoder.token_scores(&hidden, &targets, false).unwrap();
         let want: Vec<Vec<f32>> = golden.tensors["logprobs"].to_vec2().unwrap();
         let lengths = golden.sequences().into_iter().map(|s| s.len() - 1);
         let want = want
