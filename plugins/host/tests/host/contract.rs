@@ -124,8 +124,8 @@ fn files_that_are_no_methods_are_told_apart() {
         &[
             "fixture_wrong_version",
             "ABI 8.",
-            "speaks 1.",
-            "rebuild the method against SDK 1.",
+            "speaks 1.1",
+            "rebuild the method against SDK 1.1",
         ],
     );
 }
@@ -333,8 +333,9 @@ fn in_child(fault: &str) -> Output {
 fn crashes_in_a_child_process() {
     let fault = std::env::var("FIXTURE_FAULT").unwrap();
     let method = LoadedMethod::open(&fixture("fatal")).unwrap();
-    let instance = method.create(&json!({ "fault": fault, "step": 1 }));
-    instance.unwrap().loss(&batches()).unwrap();
+    let options = json!({ "fault": fault, "entry": "loss", "step": 1 });
+    let instance = method.create(&options).unwrap();
+    instance.loss(&batches()).unwrap();
     println!("survived");
 }
 
