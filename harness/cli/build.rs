@@ -23,7 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for file in &files {
         println!("cargo::rerun-if-changed={}", file.display());
         let name = file.strip_prefix(&plugins)?.to_string_lossy();
-        writeln!(table, "    ({name:?}, include_str!({file:?})),")?;
+        let path = file.to_string_lossy();
+        writeln!(table, "    ({name:?}, include_str!({path:?})),")?;
     }
     table.push_str("];\n");
     let out = Path::new(&std::env::var("OUT_DIR")?).join("sdk_sources.rs");

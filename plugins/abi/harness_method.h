@@ -259,7 +259,7 @@ typedef struct harness_trainer_table {
     // Since 1.1. Adds factor times set to the parameters; the sum must be finite.
     harness_status (*update)(void * context, harness_handle set, double factor, harness_text_sink reason);
     // Since 1.1. Makes the change of the model since the parameters were since factor times as large: the parameters become since + factor *
-    // (now - since). The change of a LoRA adapter is the product of its halves, so its second half is scaled instead, which
+    // (now - since). The change of a low-rank adapter is the product of its halves, so its second half is scaled instead, which
     // must have been zero in since.
     harness_status (*scale_change)(void * context, harness_handle since, double factor, harness_text_sink reason);
     // Since 1.1. Applies the Operation with code operation, which must be elementwise, to each parameter's tensors of sets

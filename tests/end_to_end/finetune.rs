@@ -24,12 +24,20 @@ fn finetune(world: &World, output: &str, more: &[&str]) -> (f64, f64) {
 #[test]
 fn every_weight_or_adapters_alone_learn_the_answers() {
     let world = World::new();
-    for (output, more) in [
-        ("full", &["--epochs", "6"][..]),
-        ("adapted", &["--epochs", "6", "--lora-rank", "4"][..]),
+    let embedding = |model: &str| {
+        let file = world.path(model).join("model.safetensors");
+        let tensors = candle_core::safetensors::load(file, &candle_core::Device::Cpu).unwrap();
+        let embedding = &tensors["model.embed_tokens.weight"];
+        embedding.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    // Adapters cannot reach the embedding, which has to learn most in so small a model.
+    for (output, more, fall) in [
+        ("full", &["--epochs", "6"][..], 1.0),
+        ("adapted", &["--epochs", "6", "--lora-rank", "4"][..], 0.05),
     ] {
         let (first, last) = finetune(&world, output, more);
-        assert!(last < first - 1.0, "{output}: {first} → {last}");
+        assert!(last < first - fall, "{output}: {first} → {last}");
+        assert_eq!(embedding(output) == embedding("model"), output == "adapted");
         assert!(!world.path(&format!("{output}.partial")).exists());
         world.succeeds(&["eval", "--model", output, "--tasks", "tasks/choices.yaml"]);
     }

@@ -30,6 +30,7 @@ mod model_args;
 mod model_show;
 mod quantized;
 mod relearn;
+mod relearn_campaign;
 mod shared_cache;
 mod sources;
 mod tasks;

@@ -121,16 +121,17 @@ fn a_method_is_shown_with_its_options_and_its_library() {
     assert_eq!(schema["properties"]["retain_loss"]["enum"][1], "kl");
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(shown["sha256"].as_str().map(str::len), Some(64));
-    world.fails(2, &["methods", "show", "nop"], &["did you mean `npo`?"]);
+    world.fails(2, &["methods", "show", "npoo"], &["did you mean `npo`?"]);
+    let shown = world.succeeds(&["methods", "show", "noise"]).stdout;
+    assert!(shown.contains("trainer (the method owns"), "{shown}");
 }
 
 #[test]
 fn a_check_says_what_a_broken_library_failed() {
     let world = World::new();
-    let failed = |library: &str, setting: &str, question: &str, why: &str| {
-        let set = ["--set", setting];
-        let set = if setting.is_empty() { &[][..] } else { &set };
-        let arguments = [&["methods", "check", library], set].concat();
+    let failed = |library: &str, settings: &[&str], question: &str, why: &str| {
+        let set: Vec<&str> = settings.iter().flat_map(|set| ["--set", set]).collect();
+        let arguments = [&["methods", "check", library], &set[..]].concat();
         let outcome = world.harness(&arguments);
         assert_eq!(outcome.code, 1, "{arguments:?}: {}", outcome.stderr);
         let line = outcome.stdout.lines().find(|line| line.contains(question));
@@ -139,14 +140,14 @@ fn a_check_says_what_a_broken_library_failed() {
         assert!(outcome.stderr.contains("failed"), "{}", outcome.stderr);
     };
     let misbehaving = fixture("misbehaving");
-    failed(&fixture("no_symbol"), "", "loads", "harness_method_entry");
-    failed(&fixture("wrong_version"), "", "loads", "ABI 8.0");
-    failed(&misbehaving, "fault=nan", "finite loss", "NaN");
-    failed(&misbehaving, "fault=stale", "same bits", "stale handle");
+    failed(&fixture("no_symbol"), &[], "loads", "harness_method_entry");
+    failed(&fixture("wrong_version"), &[], "loads", "ABI 8.");
+    failed(&misbehaving, &["fault=nan"], "finite loss", "NaN");
+    failed(&misbehaving, &["fault=stale"], "same bits", "stale handle");
     if cfg!(unix) {
         failed(
-            &misbehaving,
-            "fault=abort",
+            &fixture("fatal"),
+            &["fault=abort", "step=1"],
             "finite loss",
             "ended the process",
         );

@@ -206,3 +206,32 @@ impl AnswerSet {
         AnswerKnowledge::of(&self.records(scorer, false, progress)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knowledge_is_of_documents_but_its_loss_of_tokens() {
+        let record = |probabilities: &[f32], is_argmax: &[bool]| {
+            let tokens = AnswerTokens {
+                logprobs: probabilities.iter().map(|p| p.ln()).collect(),
+                is_argmax: is_argmax.to_vec(),
+                standardised: None,
+                ends_text: true,
+            };
+            AnswerRecord::new(&tokens, "Lisbon").unwrap()
+        };
+        let records = [
+            record(&[0.5, 0.5], &[true, false]),
+            record(&[0.25; 4], &[false, true, false, true]),
+        ];
+        let knowledge = AnswerKnowledge::of(&records).unwrap();
+        assert!((knowledge.probability.value - 0.375).abs() < 1e-6);
+        // The token that ends the text is left out: all of one token, none of three.
+        assert!((knowledge.extraction_strength.value - 0.5).abs() < 1e-12);
+        assert!((knowledge.loss - 10.0 / 6.0 * 2.0_f64.ln()).abs() < 1e-6);
+        assert_eq!(records[0].min_k_plus_plus, None);
+        assert!(AnswerKnowledge::of(&[]).is_err());
+    }
+}

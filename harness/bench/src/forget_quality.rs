@@ -2,7 +2,7 @@
 //! Refuses to compare ratios of different documents.
 
 use harness_metric::kolmogorov_smirnov;
-use harness_task::Sample;
+use harness_task::{MetricValue, Sample};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{BenchError, Result};
@@ -55,7 +55,7 @@ fn truth_ratios(samples: &[Sample]) -> Result<Vec<f64>> {
     let ratio = |sample: &Sample| {
         let mut metrics = sample.metrics.iter();
         let own = metrics.find(|metric| metric.name == METRIC);
-        own.and_then(|metric| metric.number()).ok_or_else(|| {
+        own.and_then(MetricValue::number).ok_or_else(|| {
             let doc_id = sample.doc_id;
             BenchError::Request(format!(
                 "document {doc_id} has no {METRIC}; list the metric in the task's metric_list"
@@ -63,4 +63,57 @@ fn truth_ratios(samples: &[Sample]) -> Result<Vec<f64>> {
         })
     };
     samples.iter().map(ratio).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn samples(first: usize, ratios: &[f64]) -> Vec<Sample> {
+        let sample = |(place, ratio): (usize, &f64)| Sample {
+            doc_id: first + place,
+            document: harness_data::Document::default(),
+            target: json!(""),
+            requests: Vec::new(),
+            responses: Vec::new(),
+            filter: "none".to_owned(),
+            filtered_responses: Vec::new(),
+            metrics: vec![MetricValue {
+                name: METRIC.to_owned(),
+                value: json!(ratio),
+            }],
+        };
+        ratios.iter().enumerate().map(sample).collect()
+    }
+
+    #[test]
+    fn ratios_of_the_same_documents_are_compared() {
+        let (low, high) = ([0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]);
+        let quality = forget_quality_of_samples(&samples(0, &low), &samples(0, &high)).unwrap();
+        // 2 / C(8, 4)
+        assert!((quality.p_value - 2.0 / 70.0).abs() < 1e-12);
+        assert!((quality.log10_p - (2.0_f64 / 70.0).log10()).abs() < 1e-12);
+        assert_eq!(
+            (quality.statistic.to_bits(), quality.documents),
+            (1.0_f64.to_bits(), 4)
+        );
+        let same = forget_quality_of_samples(&samples(0, &low), &samples(0, &low)).unwrap();
+        assert!((same.p_value - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn other_documents_are_refused() {
+        let (own, others) = (samples(0, &[0.1, 0.2]), samples(1, &[0.1, 0.2]));
+        let error = forget_quality_of_samples(&own, &others).unwrap_err();
+        assert!(error.to_string().contains("same rows"), "{error}");
+        let mut nameless = samples(0, &[0.1, 0.2]);
+        nameless[1].metrics.clear();
+        let error = forget_quality_of_samples(&own, &nameless).unwrap_err();
+        assert!(
+            error.to_string().contains("document 1 has no truth_ratio"),
+            "{error}"
+        );
+    }
 }

@@ -53,7 +53,7 @@ fn score_group(node: &GroupNode, tasks: &[&TaskResult]) -> Result<GroupResult> {
     };
     for wanted in &node.aggregate_metric_list {
         if !wanted.harmonic_mean_of.is_empty() {
-            group.metrics.push(harmonic(wanted, tasks)?);
+            harmonic(wanted, tasks, &mut group)?;
             continue;
         }
         let filters = match &wanted.filter_list {
@@ -89,21 +89,35 @@ fn score_group(node: &GroupNode, tasks: &[&TaskResult]) -> Result<GroupResult> {
 
 /// The harmonic mean of metrics of several tasks, such as TOFU's model utility. Its parts share documents, so there is no standard
 /// error without them.
-fn harmonic(wanted: &AggregateMetric, tasks: &[&TaskResult]) -> Result<AggregatedMetric> {
+fn harmonic(
+    wanted: &AggregateMetric,
+    tasks: &[&TaskResult],
+    group: &mut GroupResult,
+) -> Result<()> {
     let of = &wanted.harmonic_mean_of;
     let all = tasks.iter().flat_map(|task| &task.metrics);
     let parts: Vec<&AggregatedMetric> = all.filter(|found| of.contains(&found.name)).collect();
+    for name in of {
+        if !parts.iter().any(|part| part.name == *name) {
+            let metric = &wanted.metric;
+            let lacking =
+                format!("{name}, a part of {metric}, is not among the scores of any task");
+            group.lacking.push(lacking);
+        }
+    }
+    let Some(first) = parts.first() else {
+        return Ok(());
+    };
     let scores: Vec<f64> = parts.iter().map(|part| part.value).collect();
-    Ok(AggregatedMetric {
+    group.metrics.push(AggregatedMetric {
         name: wanted.metric.clone(),
-        filter: parts
-            .first()
-            .map_or_else(|| "none".to_owned(), |part| part.filter.clone()),
+        filter: first.filter.clone(),
         value: harmonic_mean(&scores)?,
         stderr: None,
-        documents: tasks.iter().map(|task| task.effective_documents).sum(),
+        documents: group.documents,
         higher_is_better: true,
-    })
+    });
+    Ok(())
 }
 
 /// The filter pipelines under which tasks have a metric, in the order in which they come up.
@@ -266,7 +280,9 @@ mod tests {
             task("b", &[("share", "none", 0.25, None)], 30),
         );
         let utility = AggregateMetric {
-            harmonic_mean_of: vec!["probability".to_owned(), "share".to_owned()],
+            harmonic_mean_of: ["probability", "share", "rouge"]
+                .map(str::to_owned)
+                .to_vec(),
             ..wanted("model_utility", None, true)
         };
         let node = group("g", &[utility], vec![leaf("a"), leaf("b")]);
@@ -276,6 +292,10 @@ mod tests {
         // 2 / (1/0.5 + 1/0.25)
         assert!((scored.metrics[0].value - 1.0 / 3.0).abs() < 1e-15);
         assert_eq!(scored.metrics[0].name, "model_utility");
+        assert_eq!(
+            scored.lacking,
+            ["rouge, a part of model_utility, is not among the scores of any task"]
+        );
     }
 
     #[test]

@@ -68,7 +68,7 @@ fn scores_do_not_depend_on_packing() {
                 .flat_map(|score| score.logprobs)
                 .collect()
         };
-        let mut alone = Vec::new();
+        let mut alone: Vec<f32> = Vec::new();
         for pair in &pairs {
             let mut scorer = Scorer::new(model.decoder().unwrap(), model.tokenizer.clone());
             let one = std::slice::from_ref(pair);

@@ -49,6 +49,16 @@ pub enum MetricError {
         /// The value.
         value: f64,
     },
+    /// A value is not above the one before it.
+    #[error("{metric}: value {index} is {value}, not above the one before it")]
+    NotGrowing {
+        /// The metric.
+        metric: &'static str,
+        /// Position of the value, from 0.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
     /// The weights to divide by add up to zero.
     #[error("{metric}: all weights are zero, so there is nothing to divide by")]
     NoWeight {

@@ -1,8 +1,7 @@
 //! Signs that a model was trained on a text, from the log-probabilities of its tokens, and what they leak of an unlearned
 //! model; scores are higher the less the text looks trained on.
 
-use miniz_oxide::deflate::compress_to_vec_zlib;
-
+use crate::compressed_size::compressed_size;
 use crate::error::require_finite;
 use crate::{MetricError, mean};
 
@@ -11,9 +10,6 @@ const EPSILON: f64 = 1e-10;
 
 /// Variances below this count as this; the value is that of Min-K%++ in open-unlearning.
 const LEAST_VARIANCE: f64 = 1e-6;
-
-/// Python's `zlib.compress` takes this level.
-const ZLIB_LEVEL: u8 = 6;
 
 /// Min-K% (Shi et al., 2024): the negated mean of the lowest `share` (0 to 1) of the tokens' log-probabilities (nats,
 /// `[tokens]`), of at least one token.
@@ -66,15 +62,14 @@ pub fn standardised_logprob(logprobs: &[f64], token: usize) -> Result<f64, Metri
 /// The zlib attack (Carlini et al., 2021): a mean negative log-likelihood over the bytes that the text takes when compressed, so
 /// that a text which is easy for everybody counts less.
 ///
-/// The text is compressed by `miniz_oxide` at zlib's usual level; the C library may take a few bytes more or fewer.
+/// The number of bytes is zlib's at its usual level, or within a byte or two of it.
 ///
 /// # Errors
 /// On a loss that is not finite.
 pub fn loss_per_compressed_byte(loss: f64, text: &str) -> Result<f64, MetricError> {
     require_finite("zlib", &[loss])?;
     // The header and the checksum are always there, so the length is never zero.
-    let compressed = compress_to_vec_zlib(text.as_bytes(), ZLIB_LEVEL);
-    Ok(loss / compressed.len() as f64)
+    Ok(loss / compressed_size(text.as_bytes()) as f64)
 }
 
 /// `PrivLeak` (Shi et al., 2024) in percent: how far the unlearned model's area under the ROC curve is from that of a model that

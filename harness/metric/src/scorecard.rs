@@ -26,7 +26,12 @@ pub fn normalised_forgetting(score: f64, original: f64, oracle: f64) -> Result<f
 }
 
 /// Position of `value` on the scale on which `zero` is 0 and `one` is 1.
-fn between(metric: &'static str, zero: f64, one: f64, value: f64) -> Result<f64, MetricError> {
+pub(crate) fn between(
+    metric: &'static str,
+    zero: f64,
+    one: f64,
+    value: f64,
+) -> Result<f64, MetricError> {
     require_finite(metric, &[zero, one, value])?;
     if zero.total_cmp(&one).is_eq() {
         return Err(MetricError::DegenerateScale {

@@ -17,6 +17,7 @@ mod gguf;
 mod lora;
 mod packed;
 mod projection;
+mod rounding;
 mod safetensors_file;
 mod spec;
 mod staging;

@@ -198,24 +198,6 @@ impl Weights {
         self.adapters.get(projection).cloned()
     }
 
-    /// The same weights with other values for some, as constants.
-    ///
-    /// # Errors
-    /// When a name or a shape is not the model's.
-    pub fn with_values(&self, values: &BTreeMap<String, Tensor>) -> Result<Self> {
-        let mut changed = self.clone();
-        for (name, value) in values {
-            let own = self.get(name)?;
-            if own.shape() != value.shape() {
-                let (have, want) = (value.shape(), own.shape());
-                let problem = format!("values of shape {have:?} for {name} of {want:?}");
-                return Err(ModelError::BadInput(problem));
-            }
-            changed.replace(name, value.detach());
-        }
-        Ok(changed)
-    }
-
     /// Puts another tensor in place of the weight of that name.
     pub(crate) fn replace(&mut self, name: &str, tensor: Tensor) {
         self.tensors.insert(name.to_owned(), tensor);

@@ -195,11 +195,9 @@ fn logits_and_hidden_states() {
 #[test]
 fn log_probabilities() {
     for golden in goldens() {
-        let decoder = golden.model.decoder().unwrap();
+        let (decoder, targets) = (golden.model.decoder().unwrap(), golden.targets());
         let hidden = decoder.hidden(&golden.packed()).unwrap();
-        let scores = decoder
-            .token_scores(&hidden, &golden.targets(), false)
-            .unwrap();
+        let scores = decoder.token_scores(&hidden, &targets, false).unwrap();
         let want: Vec<Vec<f32>> = golden.tensors["logprobs"].to_vec2().unwrap();
         let lengths = golden.sequences().into_iter().map(|s| s.len() - 1);
         let want = want
@@ -232,9 +230,7 @@ fn gradients() {
 /// Of the recorded loss: the largest deviation of all norms and of the three gradients that are recorded in full.
 fn worst_gradient(golden: &Golden, decoder: &Decoder, variables: &BTreeMap<String, Var>) -> f64 {
     let hidden = decoder.hidden(&golden.packed()).unwrap();
-    let logprobs = decoder
-        .token_logprobs(&hidden, &golden.targets(), false)
-        .unwrap();
+    let logprobs = decoder.token_logprobs(&hidden, &golden.targets()).unwrap();
     let loss = logprobs.mean_all().unwrap().neg().unwrap();
     let want: Vec<f32> = golden.tensors["loss"]
         .flatten_all()

@@ -303,3 +303,37 @@ fn gradients_of_another_model_are_refused() {
     );
     assert_eq!(tiny.bits(), before);
 }
+
+#[test]
+fn gradients_that_are_moved_out_and_handed_back_make_the_same_step() {
+    type Rule = fn(&Tiny) -> Box<dyn Optimizer>;
+    let rules: [Rule; 2] = [
+        |tiny| {
+            let options = AdamWOptions::default();
+            Box::new(AdamW::new(tiny.variables.clone(), options))
+        },
+        |tiny| Box::new(Sgd::new(tiny.variables.clone(), Some(1.0))),
+    ];
+    for rule in rules {
+        let (direct, moved) = (Tiny::new(), Tiny::new());
+        let step = |tiny: &Tiny, gradients: &GradientSet| {
+            let norm = rule(tiny).step(gradients, 1e-2).unwrap();
+            (norm.to_bits(), tiny.bits())
+        };
+        let expected = step(&direct, &direct.gradients(&pairs()));
+        let mut set = moved.gradients(&pairs());
+        let taken = set.take().unwrap();
+        assert_eq!(set.iter().count(), 0);
+        let held = GradientSet::holding(&moved.variables, &taken).unwrap();
+        assert!(expected == step(&moved, &held));
+
+        // The buffers that were emptied take gradients again.
+        set.add_backward(&moved.loss(&pairs())).unwrap();
+        assert_eq!(set.take().unwrap().len(), taken.len());
+        let strange = BTreeMap::from([(
+            "no.such".to_owned(),
+            Tensor::zeros(1, candle_core::DType::F32, &Device::Cpu).unwrap(),
+        )]);
+        assert!(GradientSet::holding(&moved.variables, &strange).is_err());
+    }
+}

@@ -4,7 +4,7 @@
 use crate::fewshot::Examples;
 use crate::field::{Question, Row};
 use crate::prompt::{Exchange, Message, Renderer, system_message};
-use crate::spec::{AnswerNeeds, Generation};
+use crate::spec::{AnswerNeeds, Generation, TargetNeed};
 use crate::template::is_space;
 use crate::{Metric, MetricFunction, OutputType, Request, RequestOptions, Task, TaskError};
 
@@ -122,9 +122,9 @@ impl<'a> Plan<'a> {
             standardise,
         };
         let mut requests = Vec::new();
-        if needs.target {
+        if needs.target > TargetNeed::Nothing {
             let target = self.task.turn.answer_text(row)?;
-            requests.push(ask(target, needs.standardised));
+            requests.push(ask(target, needs.target == TargetNeed::Standardised));
         }
         if needs.paraphrase {
             requests.push(ask(self.task.rivals.paraphrase(row)?, false));

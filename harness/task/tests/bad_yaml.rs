@@ -261,7 +261,7 @@ fn what_is_wrong_is_refused_by_name() {
         (
             "metric_list: [{metric: perplexity}]\n",
             "mine.yaml:8:15: metric `perplexity` does not fit the output_type, which has acc, acc_norm, acc_bytes, \
-             acc_mutual_info, exact_match, f1, mcc, brier_score, bypass",
+             acc_mutual_info, exact_match, f1, mcc, brier_score, bypass, acc_over_chance",
         ),
     ] {
         assert_eq!(error_with(lines), message);

@@ -197,7 +197,7 @@ fn mistakes_in_groups_have_a_place() {
         ),
         (
             "group: outer\ntask: [c]\naggregate_metric_list: [{metric: acc, aggregation: median}]\n",
-            "outer.yaml:3:52: `aggregation` of a group is `mean`; leave it out",
+            "outer.yaml:3:52: `aggregation` of a group is `mean`, which may be left out, or `harmonic_mean`",
         ),
         (
             "group: outer\ntask: [{group: in, task: [outer]}]\n",

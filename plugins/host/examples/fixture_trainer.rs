@@ -29,6 +29,8 @@ fn algebra(run: &Training) -> Result<()> {
     log("dot", w.dot(&(&w + 1.0))?);
     log("median", w.quantile(0.5)?);
     log("low", w.quantile(0.1)?);
+    let along = &w + 1.0;
+    log("left", w.without_component_along(&along)?.dot(&along)?);
     run.finish_step(&batch.nll(Forget))?;
     let curve = (2.0 * &w + 1.0).square() - &w / 4.0;
     run.set_weights(&(curve.maximum(&-&w) * w.above(1.0)))
@@ -93,7 +95,7 @@ impl Trainer for FixtureTrainer {
                 let gradients = run.gradients(&loss) / 0.0;
                 run.sgd()?.step(&gradients, 0.5).map(drop)
             }
-            "optimizer" => run.optimizer(&self.pattern, &Default::default()).map(drop),
+            "optimizer" => run.optimizer(&self.pattern, "{}").map(drop),
             "zero" => {
                 let chosen = run.select(&self.pattern);
                 run.set_weights(&(run.weights() * (1.0 - chosen)))

@@ -19,6 +19,9 @@ pub struct MethodDescription {
     pub summary: String,
     /// What it wants besides the forget batch.
     pub needs: BTreeSet<Need>,
+    /// Whether an instance remembers something from step to step, so that an interrupted run of it cannot be gone on with.
+    #[serde(default)]
+    pub keeps_state: bool,
     /// Its options, in the author's order.
     pub options: Vec<OptionDescription>,
 }

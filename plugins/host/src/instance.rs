@@ -14,6 +14,7 @@ use crate::library::{Functions, Work, answer};
 use crate::parameter_set::first_broken;
 use crate::slots::Find;
 use crate::step::Step;
+use crate::training::Training;
 use crate::{HostError, MethodDescription, StepSource, TrainingRun, callback, text};
 
 /// An instance of a method with its options; it may keep state from step to step. Stays on the thread that made it.
@@ -86,7 +87,7 @@ impl MethodInstance {
             unsafe { train(instance, host, error) }
         })?;
         let plugin = || self.description.id.clone();
-        let failure = step.training().and_then(|training| training.take_failure());
+        let failure = step.training().and_then(Training::take_failure);
         if let Some(fault) = failure {
             return Err(fault.report(plugin(), "train"));
         }
@@ -105,9 +106,7 @@ impl MethodInstance {
             });
         }
         Ok(Trained {
-            finished_steps: step
-                .training()
-                .map_or(0, |training| training.finished_steps()),
+            finished_steps: step.training().map_or(0, Training::finished_steps),
             messages: log.messages,
         })
     }

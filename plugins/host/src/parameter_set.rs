@@ -55,14 +55,16 @@ pub(crate) fn copy(parameters: &BTreeMap<String, Var>) -> Outcome<ParameterMap> 
     })
 }
 
-/// Gives every parameter the value that `value` makes of its name and its own.
+/// Gives every parameter the value that `value` makes of its name and its own, if any.
 pub(crate) fn assign(
     parameters: &BTreeMap<String, Var>,
-    value: impl Fn(&str, &Tensor) -> candle_core::Result<Tensor> + Sync,
+    value: impl Fn(&str, &Tensor) -> candle_core::Result<Option<Tensor>> + Sync,
 ) -> Outcome<()> {
     parameters.par_iter().try_for_each(|(name, parameter)| {
-        let assigned = value(name, &parameter.as_detached_tensor())
-            .and_then(|value| parameter.set(&value.contiguous()?));
+        let assigned = value(name, &parameter.as_detached_tensor()).and_then(|value| match value {
+            Some(value) => parameter.set(&value.contiguous()?),
+            None => Ok(()),
+        });
         assigned.map_err(|error| format!("{name}: {}", plain(&error)))
     })
 }

@@ -109,6 +109,7 @@ unsafe extern "C" fn describe<O: Options, T: Tier<O>>(
             "version": O::VERSION,
             "summary": one_line(O::SUMMARY),
             "needs": T::NEEDS.names(),
+            "keeps_state": O::KEEPS_STATE,
             "options": O::describe(),
         });
         write(description, &text.to_string());

@@ -10,6 +10,8 @@ pub trait Options: Default + DeserializeOwned + 'static {
     const SUMMARY: &'static str;
     /// Version of the method's crate.
     const VERSION: &'static str;
+    /// Whether it has a `state` block.
+    const KEEPS_STATE: bool;
 
     /// The options in the order they were written.
     fn describe() -> Vec<OptionDescription>;
@@ -77,7 +79,7 @@ pub(crate) fn one_line(doc: &str) -> String {
 /// Declares a method's options: a struct whose documentation is the method's summary and whose fields are `name: type = default`, each documented.
 ///
 /// What a method keeps from step to step goes behind them in a `state` block: cells with the values that they start with, which are no
-/// options. Types are `f64`, `i64`, `u64`, `bool`, `String`, and enums made by [`choices!`](crate::choices). The struct gets `Default`, a parser that refuses unknown names, and the
+/// options; an interrupted run of such a method begins anew. Types are `f64`, `i64`, `u64`, `bool`, `String`, and enums made by [`choices!`](crate::choices). The struct gets `Default`, a parser that refuses unknown names, and the
 /// description that `harness methods list` prints.
 ///
 /// ```
@@ -118,6 +120,7 @@ macro_rules! options {
         impl $crate::Options for $name {
             const SUMMARY: &'static str = concat!($($summary, "\n"),+);
             const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+            const KEEPS_STATE: bool = false $($( || !stringify!($state).is_empty() )*)?;
 
             fn describe() -> Vec<$crate::OptionDescription> {
                 vec![$(

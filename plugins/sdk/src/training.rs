@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use harness_abi::{Distribution, Handle, Level};
-use serde_json::Value;
 
 use crate::engine::Loop;
 use crate::{ParameterSet, Result, Role, Step, Tensor};
@@ -62,7 +61,7 @@ impl Training {
     }
 
     /// Makes what changed in the model since the parameters were `since` `factor` times as large: -1 turns it round. Also right for a
-    /// LoRA adapter, if it had no effect in `since`.
+    /// low-rank adapter, if it had no effect in `since`.
     pub fn scale_change(&self, since: &ParameterSet, factor: f64) -> Result<()> {
         self.run.scale_change(since.handle(), factor)
     }
@@ -87,17 +86,17 @@ impl Training {
 
     /// An `AdamW` with the run's settings.
     pub fn adamw(&self) -> Result<Optimizer> {
-        self.optimizer("adamw", &Value::Object(serde_json::Map::new()))
+        self.optimizer("adamw", "{}")
     }
 
     /// Gradient descent without momentum, clipped as the run says.
     pub fn sgd(&self) -> Result<Optimizer> {
-        self.optimizer("sgd", &Value::Object(serde_json::Map::new()))
+        self.optimizer("sgd", "{}")
     }
 
-    /// An optimiser of this kind with options of its own, as [`harness_abi::TrainerTable::optimizer`] lists them.
-    pub fn optimizer(&self, kind: &str, options: &Value) -> Result<Optimizer> {
-        let handle = self.run.optimizer(kind, &options.to_string());
+    /// An optimiser of this kind with options of its own in JSON, as [`harness_abi::TrainerTable::optimizer`] lists them.
+    pub fn optimizer(&self, kind: &str, options: &str) -> Result<Optimizer> {
+        let handle = self.run.optimizer(kind, options);
         let optimizer = Optimizer {
             run: Rc::clone(&self.run),
             handle,

@@ -66,6 +66,7 @@ impl Recipe {
                 seeds: vec![self.seed],
                 max_steps: 240,
                 batch_size: 3,
+                ..RelearnSpec::default()
             },
             ..ExperimentSpec::new(original, FORGET.into(), methods.collect())
         }

@@ -15,14 +15,12 @@ use super::run::Experiment;
 use crate::error::{BenchError, Result, io};
 use crate::event::{Event, Observer};
 use crate::run_directory::sha256_hex;
-use crate::unlearn::{
-    OptimizerOptions, REFUSALS, TrainingOptions, UnlearnJob, UnlearnSummary, read_steps, run,
-};
+use crate::unlearn::{OptimizerOptions, REFUSALS, TrainingOptions, UnlearnJob, read_steps, run};
 
 /// The method that adds random weights.
 pub const NOISE_METHOD: &str = "noise";
 /// Its option: the L2 norm of what is added over that of the weights.
-const NOISE_SIZE: &str = "relative_norm";
+const NOISE_SIZE: &str = "norm";
 
 /// A model that is there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -100,7 +98,11 @@ impl Experiment<'_> {
             observer(Event::StageFinished { remark });
         })?;
         let made = Made {
-            cost: Some(self.cost(&summary)?),
+            cost: Some(Cost {
+                steps: summary.steps,
+                tokens: summary.tokens + summary.reference_tokens,
+                flops: summary.flops,
+            }),
             machine_cost: Some(MachineCost {
                 seconds: summary.seconds,
                 peak_bytes: summary.peak_memory_bytes,
@@ -165,19 +167,6 @@ impl Experiment<'_> {
 
     fn directory(&self, planned: &PlannedSubject) -> PathBuf {
         self.run.join("models").join(planned.file_name())
-    }
-
-    fn cost(&self, summary: &UnlearnSummary) -> Result<Cost> {
-        let spec = Model::describe(&self.spec.model)?.spec;
-        let (steps, tokens) = (summary.steps, summary.tokens);
-        let forget = &self.materials.forget;
-        Ok(Cost::of_training(
-            &spec,
-            forget,
-            steps,
-            tokens,
-            summary.reference_tokens,
-        ))
     }
 
     /// L2 norm of a model's difference from the original over that of the original.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use candle_core::Device;
 use harness_engine::{Scorer, model_identity};
-use harness_model::Model;
+use harness_model::{Decoder, Model};
 use serde::Serialize;
 
 use super::answering::answers;
@@ -129,13 +129,23 @@ impl Experiment<'_> {
             )?);
             advance(name);
         }
+        let mut rounded = BTreeMap::new();
+        for &bits in &spec.rounding {
+            let weights = model.weights.rounded(&model.spec, bits)?;
+            let decoder = Decoder::new(model.spec.clone(), &weights)?;
+            let mut scorer = Scorer::new(decoder, model.tokenizer.clone());
+            rounded.insert(
+                bits,
+                knowledge(&spec.forget, &materials.forget, &mut scorer)?,
+            );
+        }
         Ok(Scores {
             forget,
             paraphrased,
             holdout,
             retain,
             utility: utilities,
-            rounded: BTreeMap::new(),
+            rounded,
             recovery: None,
             answers: answers(self.asked(), &mut scorer)?,
         })

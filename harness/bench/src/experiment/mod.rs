@@ -1,6 +1,7 @@
 //! An experiment: one original, many methods, seeds and tasks, measured alike and put on one scorecard.
 
 mod answering;
+mod attacking;
 mod cost;
 mod figure;
 mod knowledge;

@@ -61,7 +61,9 @@ impl Experiment<'_> {
     /// # Errors
     /// When an anchor cannot be measured or the run directory cannot be written. A method that fails is a row, not an error.
     pub fn run(&self, observer: &mut Observer) -> Result<ExperimentRecord> {
+        let attack = self.attack_materials()?;
         let mut subjects = Vec::new();
+        let mut directories = Vec::new();
         let mut training = Vec::new();
         let mut changes = Vec::new();
         for planned in plan(self.spec) {
@@ -71,6 +73,7 @@ impl Experiment<'_> {
                 Err(error) if planned.kind == SubjectKind::Method => {
                     observer(Event::Message(format!("{}: {error}", planned.row)));
                     subjects.push(planned.subject(Outcome::Failed(error.to_string()), None));
+                    directories.push(None);
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -89,6 +92,10 @@ impl Experiment<'_> {
                 Err(error) => return Err(error),
             };
             subjects.push(planned.subject(outcome, Some(&made)));
+            directories.push(Some(made.directory));
+        }
+        if let Some(materials) = &attack {
+            self.attack(materials, &directories, &mut subjects, observer)?;
         }
         let record = ExperimentRecord {
             name: self.spec.name.clone(),

@@ -207,6 +207,8 @@ pub struct RelearnSpec {
     pub max_steps: usize,
     /// Documents a step.
     pub batch_size: usize,
+    /// Ranks of adapters; 0 trains every weight.
+    pub lora_ranks: Vec<usize>,
 }
 
 impl Default for RelearnSpec {
@@ -216,6 +218,7 @@ impl Default for RelearnSpec {
             seeds: vec![0],
             max_steps: 60,
             batch_size: 4,
+            lora_ranks: vec![0],
         }
     }
 }
@@ -273,7 +276,13 @@ const PARTS: &[(&str, &[&str])] = &[
     ),
     (
         "relearn",
-        &["learning_rates", "seeds", "max_steps", "batch_size"],
+        &[
+            "learning_rates",
+            "seeds",
+            "max_steps",
+            "batch_size",
+            "lora_ranks",
+        ],
     ),
 ];
 /// Files that extend each other may be so many.

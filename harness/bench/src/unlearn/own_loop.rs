@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use candle_core::{Device, Error, Result, Tensor, Var, bail};
 use harness_host::{
-    AdapterHalf, FinishedStep, MeasureRequest, ParameterMap, ParameterOptimizer, Positions,
+    AdapterHalf, FinishedStep, MeasureRequest, Model, ParameterMap, ParameterOptimizer, Positions,
     Progress, Role, StepSource, TrainingRun,
 };
 use harness_model::train::{AnswerBatch, GradientSet, Optimizer, Schedule};
@@ -184,6 +184,16 @@ impl StepSource for OwnLoop<'_> {
         target: Option<&Tensor>,
     ) -> Result<Tensor> {
         self.ask(|step| step.hidden_squared_distance(role, positions, layer, target))
+    }
+
+    fn hidden_length(
+        &self,
+        model: Model,
+        role: Role,
+        positions: Positions,
+        layer: usize,
+    ) -> Result<Tensor> {
+        self.ask(|step| step.hidden_length(model, role, positions, layer))
     }
 
     fn progress(&self, quantity: Progress) -> f64 {

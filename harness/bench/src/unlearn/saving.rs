@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use harness_host::MethodDescription;
+
 use super::job::{StepRecord, UnlearnJob};
 use super::run_state::RunState;
 use super::training::Unlearning;
@@ -17,7 +19,8 @@ const CHECKPOINTS: &str = "checkpoints";
 
 /// A run's savings.
 pub(super) struct Saving {
-    state: RunState,
+    /// Absent for a run that could not be gone on with.
+    state: Option<RunState>,
     checkpoints: PathBuf,
     save_every: Option<usize>,
     last: Instant,
@@ -25,9 +28,10 @@ pub(super) struct Saving {
 }
 
 impl Saving {
-    pub(super) fn new(job: &UnlearnJob) -> Self {
+    /// Of a run of `method`. What a method remembers itself is known to nobody else: its run begins anew when it is interrupted.
+    pub(super) fn new(job: &UnlearnJob, method: &MethodDescription) -> Self {
         Self {
-            state: RunState::of(&job.output),
+            state: (!method.keeps_state).then(|| RunState::of(&job.output)),
             checkpoints: job.output.join(CHECKPOINTS),
             save_every: job.training.save_every,
             last: Instant::now(),
@@ -37,10 +41,13 @@ impl Saving {
 
     /// Takes up a run that was interrupted; gives the steps that it had taken, none for a new run.
     pub(super) fn resume(&self, unlearning: &mut Unlearning) -> Result<Vec<StepRecord>> {
-        match self.state.progress()? {
+        let Some(state) = &self.state else {
+            return Ok(Vec::new());
+        };
+        match state.progress()? {
             None => Ok(Vec::new()),
             Some(progress) => {
-                unlearning.restore(&self.state, &progress)?;
+                unlearning.restore(state, &progress)?;
                 Ok(progress.steps)
             }
         }
@@ -58,10 +65,13 @@ impl Saving {
         if asked_for {
             self.write_checkpoint(steps.len(), unlearning)?;
         }
+        let Some(state) = &self.state else {
+            return Ok(());
+        };
         let interval = INTERVAL.max(self.took * LEAST_TIMES);
         if asked_for || self.last.elapsed() >= interval {
             let start = Instant::now();
-            unlearning.save(&self.state, steps)?;
+            unlearning.save(state, steps)?;
             self.took = start.elapsed();
             self.last = Instant::now();
         }

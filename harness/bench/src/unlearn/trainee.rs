@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Var};
 use fancy_regex::Regex;
 use harness_model::{
     Decoder, DecoderSpec, FrozenPrecision, Lora, Model, PassFlops, Weights, write_model_files,
@@ -38,7 +38,7 @@ enum Learned {
 pub(super) fn open(
     source: &Path,
     parameters: &TrainedParameters,
-    device: &candle_core::Device,
+    device: &Device,
 ) -> Result<Model> {
     let quantized = matches!(
         parameters,
@@ -124,27 +124,6 @@ impl Trainee {
         &self.variables
     }
 
-    /// The adapter, if that is what is trained.
-    pub(super) fn adapter(&self) -> Option<&Lora> {
-        match &self.learned {
-            Learned::Weights(_) => None,
-            Learned::Adapter { lora, .. } => Some(lora),
-        }
-    }
-
-    /// A frozen model of its own that has `values`, by the names of variables, in the place of what steps change; weights that are
-    /// not trained are shared.
-    ///
-    /// # Errors
-    /// When a name or a shape is not a variable's.
-    pub(super) fn frozen(&self, values: &BTreeMap<String, Tensor>) -> Result<Decoder> {
-        let weights = match &self.learned {
-            Learned::Weights(weights) => weights.with_values(values)?,
-            Learned::Adapter { lora, base } => base.with_adapters(&lora.with_values(values)?)?,
-        };
-        Ok(Decoder::new(self.decoder.spec().clone(), &weights)?)
-    }
-
     /// What passes through the model in training, and through the original, cost.
     pub(super) fn costs(&self) -> [PassFlops; 2] {
         let spec = self.decoder.spec();
@@ -202,7 +181,7 @@ impl Learned {
 }
 
 /// Where the weights are.
-fn device_of(weights: &Weights) -> Result<candle_core::Device> {
+fn device_of(weights: &Weights) -> Result<Device> {
     let first = weights.iter().next();
     let (_, tensor) =
         first.ok_or_else(|| BenchError::Request("the model has no weights".to_owned()))?;

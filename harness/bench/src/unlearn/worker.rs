@@ -112,7 +112,7 @@ fn take_steps(
     job: &UnlearnJob,
     output: &mut dyn Write,
 ) -> std::result::Result<Unlearning, Failure> {
-    let mut saving = Saving::new(job);
+    let mut saving = Saving::new(job, &method);
     let mut steps = saving.resume(&mut unlearning).map_err(refused)?;
     let mut watch = job.training.stop_when.clone().map(StopWatch::new);
     let mut reached = None;

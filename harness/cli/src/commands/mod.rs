@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Eval(Box<eval::Eval>),
     Finetune(finetune::Finetune),
     Unlearn(Box<unlearn::Unlearn>),
-    Relearn(relearn::Relearn),
+    Relearn(Box<relearn::Relearn>),
     Bench(Box<bench::Bench>),
     Report(report::Report),
     Tasks(tasks::Tasks),

@@ -17,5 +17,6 @@ mod golden;
 mod python_regex;
 mod random_streams;
 mod rouge;
+mod tofu;
 mod translation;
 mod unlearning;

@@ -1,9 +1,9 @@
 //! Unlearning metrics against open-unlearning's.
 
 use harness_metric::{
-    MetricError, answer_share, area_under_roc, harmonic_mean, kolmogorov_smirnov, mean, min_k,
-    privacy_leakage, relative_difference, standardised_logprob, truth_ratio, truth_ratio_advantage,
-    truth_ratio_closeness,
+    MetricError, answer_share, area_under_roc, harmonic_mean, kolmogorov_smirnov,
+    loss_per_compressed_byte, mean, min_k, privacy_leakage, relative_difference,
+    standardised_logprob, truth_ratio, truth_ratio_advantage, truth_ratio_closeness,
 };
 use serde_json::Value;
 
@@ -129,6 +129,21 @@ fn membership() {
             case,
         );
     });
+    let (mut exact, mut all) = (0, 0);
+    for_each_case(RECORDING, "zlib", |case| {
+        let score = loss_per_compressed_byte(number(&case["loss"]), text(case, "text")).unwrap();
+        let bytes = (number(&case["loss"]) / score).round();
+        let expected = number(&case["compressed_len"]);
+        exact += usize::from(bytes.total_cmp(&expected).is_eq());
+        all += 1;
+        // Long texts of one short word are where implementations of the format differ most.
+        let tolerance = (0.01 * expected).max(8.0);
+        assert!((bytes - expected).abs() <= tolerance, "{bytes} in {case}");
+    });
+    assert!(
+        exact * 10 >= all * 9,
+        "{exact} of {all} texts take as many bytes as with zlib"
+    );
     // The reference computes in f32.
     let assert_near = |score: f64, case: &Value| {
         let expected = number(&case["expected"]);

@@ -173,38 +173,6 @@ impl Lora {
         }
     }
 
-    /// The same adapter with other values for some of its tensors, by the names that [`Self::trainable`] gives them, as constants
-    /// and without dropout.
-    ///
-    /// # Errors
-    /// When a name or a shape is not the adapter's.
-    pub fn with_values(&self, values: &BTreeMap<String, Tensor>) -> Result<Self> {
-        let mut changed = self.without_dropout();
-        let mut left = values.len();
-        for (name, adapter) in &mut changed.adapters {
-            for (tensor, part) in [
-                (&mut adapter.down, peft::down_name(name)),
-                (&mut adapter.up, peft::up_name(name)),
-            ] {
-                let Some(value) = values.get(&part) else {
-                    continue;
-                };
-                if value.shape() != tensor.shape() {
-                    let (have, want) = (value.shape(), tensor.shape());
-                    let problem = format!("values of shape {have:?} for {part} of {want:?}");
-                    return Err(ModelError::BadInput(problem));
-                }
-                *tensor = value.detach();
-                left -= 1;
-            }
-        }
-        if left > 0 {
-            let problem = format!("{left} of the values belong to no part of the adapter");
-            return Err(ModelError::BadInput(problem));
-        }
-        Ok(changed)
-    }
-
     /// Weights with s·B·A added to the adapted ones: a plain model that computes what the adapted one does.
     ///
     /// # Errors

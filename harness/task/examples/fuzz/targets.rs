@@ -109,6 +109,7 @@ fn responses(task: &Task, requests: &[DocumentRequests]) -> Vec<Response> {
             text: TEXT.to_owned(),
         },
         Request::LoglikelihoodRolling { .. } => Response::LoglikelihoodRolling { logprob: -3.5 },
+        Request::Answer { .. } => Response::made_up_answer(-3.5),
         other => Response::Loglikelihood {
             logprob: -(other.arguments()[1].to_string().len() as f64),
             is_greedy: false,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::DocumentScore;
 use super::values::misshapen;
 use crate::field::Row;
-use crate::spec::{AnswerNeeds, AnswerOptions};
+use crate::spec::{AnswerNeeds, AnswerOptions, TargetNeed};
 use crate::{AnswerTokens, DocumentRequests, Metric, Task, TaskError};
 
 /// What the model said of a document.
@@ -56,7 +56,10 @@ impl Task {
             Some(text) => text.as_str().ok_or_else(|| misshapen(row, text, "text"))?,
         };
         Ok(Answers {
-            target: tokens.by_ref().take(usize::from(needs.target)).collect(),
+            target: tokens
+                .by_ref()
+                .take(usize::from(needs.target > TargetNeed::Nothing))
+                .collect(),
             paraphrase: (tokens.by_ref().take(usize::from(needs.paraphrase))).collect(),
             wrong: tokens.collect(),
             text: text.to_owned(),

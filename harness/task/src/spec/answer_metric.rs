@@ -92,13 +92,22 @@ fn names(metric: Metric) -> &'static [&'static str] {
     }
 }
 
+/// What is asked of the target, each more than the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TargetNeed {
+    #[default]
+    Nothing,
+    /// Its tokens' log-probabilities.
+    Tokens,
+    /// Also how they stand against all others in their places.
+    Standardised,
+}
+
 /// What the requests of a document must ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AnswerNeeds {
-    /// The target's tokens.
-    pub(crate) target: bool,
-    /// And their standardised log-probabilities.
-    pub(crate) standardised: bool,
+    /// Of the target.
+    pub(crate) target: TargetNeed,
     /// The paraphrased answer's tokens.
     pub(crate) paraphrase: bool,
     /// The wrong answers' tokens.
@@ -129,16 +138,16 @@ impl AnswerNeeds {
                 Metric::TruthRatio => {
                     needs.wrong = true;
                     needs.paraphrase |= spec.doc_to_paraphrase.is_some();
-                    needs.target |= spec.doc_to_paraphrase.is_none();
+                    if spec.doc_to_paraphrase.is_none() {
+                        needs.target = needs.target.max(TargetNeed::Tokens);
+                    }
                 }
                 Metric::ProbabilityWithOptions => {
                     needs.wrong = true;
-                    needs.target = true;
+                    needs.target = needs.target.max(TargetNeed::Tokens);
                 }
-                metric => {
-                    needs.target = true;
-                    needs.standardised |= metric == Metric::MinKPlusPlus;
-                }
+                Metric::MinKPlusPlus => needs.target = TargetNeed::Standardised,
+                _ => needs.target = needs.target.max(TargetNeed::Tokens),
             }
         }
         needs

@@ -19,7 +19,7 @@ use harness_data::{DatasetOptions, DatasetRef};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-pub(crate) use answer_metric::{AnswerNeeds, AnswerOptions};
+pub(crate) use answer_metric::{AnswerNeeds, AnswerOptions, TargetNeed};
 pub use fewshot::{FewshotSpec, Sampler, Samples};
 pub use filters::{FilterFunction, FilterSpec, PipelineSpec};
 pub use function::{Function, NativeFunction, PythonFunction, PythonHook};

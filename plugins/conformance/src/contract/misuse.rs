@@ -3,7 +3,6 @@
 use harness_host::{HostError, LoadedMethod, OptionDescription, OptionType};
 use serde_json::{Value, json};
 
-use super::tiny::{IN_ORDER, Tiny};
 use crate::text;
 
 pub(super) fn unknown(method: &LoadedMethod) -> Result<String, String> {
@@ -31,21 +30,18 @@ pub(super) fn wrong_types(method: &LoadedMethod) -> Result<String, String> {
     Ok(format!("{refused} values refused"))
 }
 
-/// Whether values that make no sense are refused, or taken without a panic.
+/// Whether values that make no sense are refused, or taken without a panic by what `attempt` does with them.
 pub(super) fn extremes(
-    tiny: &Tiny,
     method: &LoadedMethod,
     options: &Value,
+    attempt: impl Fn(&Value) -> Result<(), HostError>,
 ) -> Result<String, String> {
     let (mut refused, mut taken) = (0, 0);
     for option in &method.description().options {
         for value in values(option) {
             let mut set = options.clone();
             set[&option.name] = value;
-            let step = method
-                .create(&set)
-                .and_then(|instance| instance.loss(&tiny.step(method, IN_ORDER)));
-            match step {
+            match attempt(&set) {
                 Err(panic @ HostError::Panic { .. }) => {
                     return Err(format!("`{}`={}: {panic}", option.name, set[&option.name]));
                 }

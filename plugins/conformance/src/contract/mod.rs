@@ -4,16 +4,15 @@
 mod gradients;
 mod misuse;
 mod tiny;
+mod training;
 
-use harness_host::{LoadedMethod, StepLoss};
+use harness_host::{LoadedMethod, StepLoss, Tier};
 use harness_model::train::{Gradient, GradientSet};
 use serde_json::{Value, json};
 
 use crate::{Asked, text};
-use tiny::{IN_ORDER, Tiny};
+use tiny::{IN_ORDER, TURNED, Tiny};
 
-/// Another order of the batches' rows.
-const TURNED: [usize; 3] = [2, 0, 1];
 /// What the order of rows may change, relative to the largest part of the loss.
 const ROUNDING: f64 = 1e-4;
 
@@ -25,6 +24,28 @@ pub(crate) fn check(method: &LoadedMethod, options: &Value, asked: &mut Asked) {
     asked.ask("options of another type are refused", || {
         misuse::wrong_types(method)
     });
+    match method.tier() {
+        Tier::Loss => check_loss(method, options, asked),
+        Tier::Trainer => check_trainer(method, options, asked),
+    }
+}
+
+fn check_trainer(method: &LoadedMethod, options: &Value, asked: &mut Asked) {
+    asked.ask("a run ends with finite weights", || {
+        training::ends(method, options)
+    });
+    asked.ask("the same run gives the same bits", || {
+        training::repeats(method, options)
+    });
+    asked.ask("no value of an option causes a panic", || {
+        misuse::extremes(method, options, |set| {
+            let tiny = Tiny::new();
+            tiny.map_or(Ok(()), |tiny| training::train(&tiny, method, set).map(drop))
+        })
+    });
+}
+
+fn check_loss(method: &LoadedMethod, options: &Value, asked: &mut Asked) {
     let tiny = match Tiny::new() {
         Ok(tiny) => tiny,
         Err(error) => return asked.ask("the tiny model", || Err(error)),
@@ -45,7 +66,10 @@ pub(crate) fn check(method: &LoadedMethod, options: &Value, asked: &mut Asked) {
         gradients::check(&tiny, method, options)
     });
     asked.ask("no value of an option causes a panic", || {
-        misuse::extremes(&tiny, method, options)
+        misuse::extremes(method, options, |set| {
+            let step = tiny.step(method, IN_ORDER);
+            method.create(set)?.loss(&step).map(drop)
+        })
     });
 }
 

@@ -29,6 +29,8 @@ const ROLES: [Role; 5] = [
 ];
 /// The rows of a batch as they are written below.
 pub(super) const IN_ORDER: [usize; 3] = [0, 1, 2];
+/// Another order.
+pub(super) const TURNED: [usize; 3] = [2, 0, 1];
 
 /// The model, trained a little and as it was.
 pub(super) struct Tiny {

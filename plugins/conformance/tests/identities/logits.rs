@@ -195,8 +195,9 @@ impl StepSource for LogitStep {
         batch.token_logprobs(&batch.original)
     }
 
-    fn answer_lengths(&self, role: Role) -> &[usize] {
-        self.batches.get(&role).map_or(&[], |batch| &batch.answers)
+    fn answer_lengths(&self, role: Role) -> Vec<usize> {
+        let batch = self.batches.get(&role);
+        batch.map_or_else(Vec::new, |batch| batch.answers.clone())
     }
 
     fn position_counts(&self, role: Role, positions: Positions) -> Result<Vec<usize>> {

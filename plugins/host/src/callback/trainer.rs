@@ -97,7 +97,10 @@ fn measure(
 }
 
 unsafe extern "C" fn next_batch(context: *mut c_void, reason: TextSink) -> Status {
-    attempt(context, reason, |step, training| step.next_batch(training))
+    attempt(context, reason, |step, training| {
+        step.next_batch(training)?;
+        Ok(())
+    })
 }
 
 unsafe extern "C" fn steps_left(context: *mut c_void) -> u64 {

@@ -56,7 +56,7 @@ impl Step<'_> {
     pub(crate) fn set_weights(&self, training: &Training<'_>, set: Handle) -> Result<(), Fault> {
         const NAME: &str = "set_weights";
         let set = self.finite_set(training, NAME, set)?;
-        self.assign(training, NAME, |name, _| Ok(set[name].clone()))
+        self.assign(training, NAME, |name, _| Ok(Some(set[name].clone())))
     }
 
     pub(crate) fn update(
@@ -69,7 +69,7 @@ impl Step<'_> {
         finite_factor(NAME, factor)?;
         let set = self.finite_set(training, NAME, set)?;
         self.assign(training, NAME, |name, weight| {
-            weight + set[name].affine(factor, 0.0)?
+            (weight + set[name].affine(factor, 0.0)?).map(Some)
         })
     }
 
@@ -100,9 +100,9 @@ impl Step<'_> {
             .map(|name| (name.as_str(), half(name)))
             .collect();
         self.assign(training, NAME, |name, weight| match halves[name] {
-            None => &since[name] + (weight - &since[name])?.affine(factor, 0.0)?,
-            Some(AdapterHalf::Down) => Ok(weight.clone()),
-            Some(AdapterHalf::Up) => weight.affine(factor, 0.0),
+            None => (&since[name] + (weight - &since[name])?.affine(factor, 0.0)?).map(Some),
+            Some(AdapterHalf::Down) => Ok(None),
+            Some(AdapterHalf::Up) => weight.affine(factor, 0.0).map(Some),
         })
     }
 
@@ -110,7 +110,7 @@ impl Step<'_> {
         &self,
         training: &Training<'_>,
         operation: &str,
-        value: impl Fn(&str, &Tensor) -> candle_core::Result<Tensor> + Sync,
+        value: impl Fn(&str, &Tensor) -> candle_core::Result<Option<Tensor>> + Sync,
     ) -> Result<(), Fault> {
         let assigned = parameter_set::assign(training.run.parameters(), value);
         self.weights_changed(training);

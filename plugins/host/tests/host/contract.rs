@@ -124,8 +124,8 @@ fn files_that_are_no_methods_are_told_apart() {
         &[
             "fixture_wrong_version",
             "ABI 8.",
-            "speaks 1.0",
-            "rebuild the method against SDK 1.0",
+            "speaks 1.",
+            "rebuild the method against SDK 1.",
         ],
     );
 }
@@ -332,7 +332,10 @@ fn in_child(fault: &str) -> Output {
 #[ignore = "run by a_crash_ends_the_child_only in a process of its own"]
 fn crashes_in_a_child_process() {
     let fault = std::env::var("FIXTURE_FAULT").unwrap();
-    misbehaving(&fault).loss(&batches()).unwrap();
+    let method = LoadedMethod::open(&fixture("fatal")).unwrap();
+    let options = json!({ "fault": fault, "entry": "loss", "step": 1 });
+    let instance = method.create(&options).unwrap();
+    instance.loss(&batches()).unwrap();
     println!("survived");
 }
 
@@ -342,7 +345,7 @@ fn a_crash_ends_the_child_only() {
     use std::os::unix::process::ExitStatusExt;
     let (sigabrt, sigsegv) = (6, 11);
     for (fault, signal) in [
-        ("none", None),
+        ("nothing", None),
         ("abort", Some(sigabrt)),
         ("segfault", Some(sigsegv)),
     ] {

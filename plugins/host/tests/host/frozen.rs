@@ -44,12 +44,12 @@ impl StepSource for Measured {
         self.0.reference_token_logprobs(role)
     }
 
-    fn answer_lengths(&self, role: Role) -> &[usize] {
+    fn answer_lengths(&self, role: Role) -> Vec<usize> {
         self.0.answer_lengths(role)
     }
 
     fn position_counts(&self, role: Role, _: Positions) -> Result<Vec<usize>> {
-        Ok(self.0.answer_lengths(role).to_vec())
+        Ok(self.0.answer_lengths(role))
     }
 
     fn measure(&self, request: &MeasureRequest) -> Result<Tensor> {

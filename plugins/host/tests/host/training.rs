@@ -205,6 +205,7 @@ fn sets_compute_what_candle_computes() {
     let sum: f32 = w.iter().sum();
     assert!((logged["norm"] - f64::from(squares).sqrt()).abs() < 1e-6);
     assert!((logged["dot"] - f64::from(squares + sum)).abs() < 1e-6);
+    assert!(logged["left"].abs() < 1e-6, "orthogonal");
     // Sorted: -1.5 -0.25 0 0.5 1 2 3.
     assert!((logged["median"] - 0.5).abs() < 1e-6);
     assert!((logged["low"] - (-1.5 + 0.6 * 1.25)).abs() < 1e-6);

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use clap::Args;
 use harness_bench::sha256_hex;
-use harness_host::{LoadedMethod, Need, OptionDescription};
+use harness_host::{LoadedMethod, Need, OptionDescription, Tier};
 use harness_report::{Align, Table};
 use serde_json::json;
 
@@ -40,6 +40,14 @@ impl Show {
     }
 }
 
+/// The tier's name, and whose the training loop is.
+fn tier(method: &LoadedMethod) -> (&'static str, &'static str) {
+    match method.tier() {
+        Tier::Loss => ("loss", "the harness owns the training loop"),
+        Tier::Trainer => ("trainer", "the method owns the training loop"),
+    }
+}
+
 /// The version of the contract that the library was built for.
 fn abi(method: &LoadedMethod) -> String {
     let (major, minor) = method.abi_version();
@@ -52,7 +60,7 @@ fn json(method: &LoadedMethod, digest: &str) -> Result<String> {
         "id": description.id,
         "version": description.version,
         "summary": description.summary,
-        "tier": "loss",
+        "tier": tier(method).0,
         "needs": description.needs,
         "options": description.options,
         "options_schema": description.options_schema(),
@@ -75,8 +83,9 @@ fn plain(method: &LoadedMethod, digest: &str) -> String {
     } else {
         needs.join(", ")
     };
+    let (tier, whose) = tier(method);
     let mut text = format!(
-        "{} {}\n{}\n\nTier     loss (the harness owns the training loop)\nNeeds    {needs}\nABI      {}\nLibrary  {}\nSHA-256  {digest}\n",
+        "{} {}\n{}\n\nTier     {tier} ({whose})\nNeeds    {needs}\nABI      {}\nLibrary  {}\nSHA-256  {digest}\n",
         description.id,
         description.version,
         description.summary,

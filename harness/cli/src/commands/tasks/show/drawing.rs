@@ -66,14 +66,25 @@ impl Drawing {
     /// Choices that follow one prompt.
     fn choices(&mut self, document: &ShownDocument) {
         self.block("prompt", context(&document.requests[0]));
-        self.heading("\nchoices");
+        let is_answer = |asked: &AskedRequest| matches!(asked.request, Request::Answer { .. });
+        let are_answers = document.requests.iter().any(is_answer);
+        let (label, name) = if are_answers {
+            ("\nanswers", "answer")
+        } else {
+            ("\nchoices", "choice")
+        };
+        self.heading(label);
         for (index, request) in document.requests.iter().enumerate() {
+            if let Request::GenerateUntil { generation, .. } = &request.request {
+                self.generation(generation);
+                continue;
+            }
             let mark = gold_mark(is_gold(&document.target, index));
             self.line(&format!("{mark} {index} {}", quoted(continuation(request))));
         }
         for (index, request) in document.requests.iter().enumerate() {
             if let Some(tokens) = &request.tokens {
-                self.tokens(&format!("tokens of choice {index}"), tokens);
+                self.tokens(&format!("tokens of {name} {index}"), tokens);
             }
         }
     }
@@ -190,7 +201,11 @@ fn context(asked: &AskedRequest) -> &str {
 
 fn continuation(asked: &AskedRequest) -> &str {
     match &asked.request {
-        Request::Loglikelihood { continuation, .. } => continuation,
+        Request::Loglikelihood { continuation, .. }
+        | Request::Answer {
+            answer: continuation,
+            ..
+        } => continuation,
         _ => "",
     }
 }

@@ -1,7 +1,5 @@
-//! Relearning: how many training steps on the forget set bring a model back to the original's level?
-//!
-//! The rule is the seed project's: stop when the mean of the last ten (or fewer) training-batch losses is at most the
-//! original model's mean loss on the forget set. A model that never gets there is censored, never dropped.
+//! The seed project's rule: train until the mean of the last ten (or fewer) training-batch losses is at most the original
+//! model's mean loss on the forget set. A model that never gets there is censored, never dropped.
 
 use std::time::Instant;
 
@@ -50,8 +48,7 @@ impl RelearnCurve {
 
     /// Mean of the last [`WINDOW`] losses, or of all there are; NaN before the first.
     pub fn running_loss(&self) -> f64 {
-        let window = &self.losses[self.losses.len().saturating_sub(WINDOW)..];
-        window.iter().sum::<f64>() / window.len() as f64
+        running_mean(&self.losses)
     }
 
     /// The number of samples for a table: "≥ n" where the target was not reached.
@@ -62,6 +59,16 @@ impl RelearnCurve {
             format!("≥ {}", self.samples)
         }
     }
+}
+
+fn running_mean(losses: &[f64]) -> f64 {
+    let window = &losses[losses.len().saturating_sub(WINDOW)..];
+    window.iter().sum::<f64>() / window.len() as f64
+}
+
+/// After how many of these training-batch losses the rule would have stopped, if it would have.
+pub(super) fn steps_by_rule(losses: &[f64], target_loss: f64) -> Option<usize> {
+    (1..=losses.len()).find(|&steps| running_mean(&losses[..steps]) <= target_loss)
 }
 
 /// Fine-tunes a copy of `weights` on `forget` until the running loss is at most `target_loss`, or for all the attacker's steps.
@@ -95,4 +102,21 @@ pub fn relearn(
         });
     }
     Ok(curve)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::steps_by_rule;
+
+    #[test]
+    fn the_rule_averages_ten_losses_or_fewer() {
+        assert_eq!(steps_by_rule(&[2.0, 1.0], 2.0), Some(1));
+        assert_eq!(steps_by_rule(&[3.0, 1.0, 1.0], 2.0), Some(2));
+        // 100 is still among the last ten after step 10, and no longer after step 11.
+        let mut losses = vec![100.0];
+        losses.extend([1.0; 10]);
+        assert_eq!(steps_by_rule(&losses, 1.0), Some(11));
+        assert_eq!(steps_by_rule(&losses, 0.9), None);
+        assert_eq!(steps_by_rule(&[], 9.0), None);
+    }
 }

@@ -1,0 +1,138 @@
+//! One attack on one model: training, with questions on the way that are never trained on. Judges nothing.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use harness_engine::Scorer;
+use harness_model::{Decoder, DecoderSpec, Tokenizer, Weights};
+use serde::{Deserialize, Serialize};
+
+use super::attacker::{Attacker, EvaluationGrid};
+use super::materials::QuestionKind;
+use crate::answers::{AnswerKnowledge, AnswerSet};
+use crate::error::Result;
+use crate::event::{Event, Observer};
+use crate::finetune::FineTuner;
+
+/// What an attacker has spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AttackSpend {
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Documents trained on, repetitions counted.
+    pub samples: usize,
+    /// Tokens trained on.
+    pub tokens: usize,
+    /// Floating-point operations of training.
+    pub flops: f64,
+    /// Wall time of training: the one number here that differs from run to run.
+    pub seconds: f64,
+}
+
+/// What a model under attack knows at some point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// What the attack took so far.
+    #[serde(flatten)]
+    pub spend: AttackSpend,
+    /// What the model knows, by kind of question.
+    pub knowledge: BTreeMap<QuestionKind, AnswerKnowledge>,
+}
+
+/// An attack from its first step to its last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttackCurve {
+    /// From before the first step on.
+    pub evaluations: Vec<Evaluation>,
+    /// Loss of each step's batch before its update, in nats a token.
+    pub losses: Vec<f64>,
+}
+
+/// A model in memory, to be asked and attacked.
+pub(super) struct Target<'a> {
+    pub(super) spec: &'a DecoderSpec,
+    pub(super) tokenizer: &'a Tokenizer,
+    /// Tokenized questions by kind.
+    pub(super) questions: &'a BTreeMap<QuestionKind, AnswerSet>,
+}
+
+impl Target<'_> {
+    /// Asks a model of this architecture the questions of some kinds.
+    pub(super) fn ask(
+        &self,
+        weights: &Weights,
+        kinds: &[QuestionKind],
+    ) -> Result<BTreeMap<QuestionKind, AnswerKnowledge>> {
+        let decoder = Decoder::new(self.spec.clone(), weights)?;
+        let mut scorer = Scorer::new(decoder, self.tokenizer.clone());
+        let mut known = BTreeMap::new();
+        for (&kind, set) in self.questions {
+            if kinds.contains(&kind) {
+                known.insert(kind, set.knowledge(&mut scorer, &mut |_| {})?);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Trains a copy of `weights` on `data` and asks questions of `kinds` where `grid` says so.
+    pub(super) fn attack(
+        &self,
+        weights: &Weights,
+        data: &AnswerSet,
+        attacker: &Attacker,
+        kinds: &[QuestionKind],
+        grid: EvaluationGrid,
+        observer: &mut Observer,
+    ) -> Result<AttackCurve> {
+        let tuning = &attacker.tuning;
+        let mut tuner = FineTuner::new(self.spec, weights, data, tuning)?;
+        let flops_a_token = self.flops_a_token(data, attacker);
+        let mut spend = AttackSpend::default();
+        let mut evaluations = vec![Evaluation {
+            spend,
+            knowledge: self.ask(weights, kinds)?,
+        }];
+        let mut losses = Vec::with_capacity(tuning.steps);
+        for done in 1..=tuning.steps {
+            let start = Instant::now();
+            let step = tuner.step()?;
+            losses.push(step.loss);
+            spend.steps = done;
+            spend.samples += tuning.batch_size;
+            spend.tokens += step.tokens;
+            spend.flops = flops_a_token * spend.tokens as f64;
+            spend.seconds += start.elapsed().as_secs_f64();
+            if grid.includes(done, tuning.steps) {
+                let knowledge = self.ask(&tuner.weights()?, kinds)?;
+                evaluations.push(Evaluation { spend, knowledge });
+            }
+            observer(Event::StageAdvanced {
+                done,
+                work_done: None,
+                remark: remark(&evaluations),
+            });
+        }
+        Ok(AttackCurve {
+            evaluations,
+            losses,
+        })
+    }
+
+    /// Three forward passes a token, or two where frozen matrices need no gradients, and one more where layers are run again; a
+    /// token attends to half of a sequence on average.
+    fn flops_a_token(&self, data: &AnswerSet, attacker: &Attacker) -> f64 {
+        let lengths = data.pairs.iter().map(|pair| pair.input().len());
+        let context = lengths.sum::<usize>() as f64 / data.pairs.len() as f64 / 2.0;
+        let adapters_alone = attacker.tuning.lora_rank.is_some();
+        let passes = if adapters_alone { 2.0 } else { 3.0 }
+            + f64::from(u8::from(attacker.tuning.activation_checkpoints));
+        self.spec.forward_flops(context) * passes
+    }
+}
+
+fn remark(evaluations: &[Evaluation]) -> String {
+    let last = evaluations.last();
+    let losses = last.into_iter().flat_map(|last| last.knowledge.values());
+    let losses: Vec<String> = losses.map(|known| format!("{:.3}", known.loss)).collect();
+    format!("loss on questions {}", losses.join(", "))
+}
