@@ -17,6 +17,8 @@ mod eval;
 mod eval_groups;
 mod eval_options;
 #[cfg(target_os = "linux")]
+mod fault_cases;
+#[cfg(target_os = "linux")]
 mod fault_table;
 mod faults;
 mod finetune;
