@@ -106,13 +106,15 @@ fn row(name: &str, said: &str, code: &str, kept: &str) -> String {
     format!("| {name} | {said} | {code} | {kept} |\n")
 }
 
-/// A message without what differs from run to run: places in the library's source, and sizes.
+/// A message without what differs from run to run: places in the library's source, handles and sizes.
 fn without_numbers(said: &str) -> String {
     let mut words: Vec<&str> = said.split(' ').collect();
     for at in 0..words.len() {
         let follows = |word: &str| words.get(at + 1).is_some_and(|next| next.starts_with(word));
         if words[at].starts_with("plugins/") {
             words[at] = "src/lib.rs:…)";
+        } else if words[at].starts_with("(0x") {
+            words[at] = "(0x…):";
         } else if follows("MiB") && at > 0 && words[at - 1] == "held" {
             words[at] = "…";
         }
