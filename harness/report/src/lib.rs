@@ -1,5 +1,6 @@
 //! What a run shows and leaves behind: tables, lm-eval's results and samples files, the scorecard. Computes no score.
 
+mod card_columns;
 mod eval_files;
 mod eval_results;
 mod eval_table;

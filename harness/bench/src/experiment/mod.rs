@@ -10,6 +10,7 @@ mod measuring;
 mod membership;
 mod numbers;
 mod plan;
+mod reading;
 mod record;
 mod run;
 mod scorecard;

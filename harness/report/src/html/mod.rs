@@ -11,7 +11,8 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value};
 use serde::Serialize;
 
-use crate::experiment_card::{columns, machine_costs, row_name, sentences};
+use crate::card_columns::columns;
+use crate::experiment_card::{machine_costs, row_name, sentences};
 
 const PAGE: &str = include_str!("page.html.j2");
 const STYLE: &str = include_str!("style.css");
