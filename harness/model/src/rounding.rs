@@ -83,7 +83,7 @@ mod tests {
         rounded.flatten_all().unwrap().to_vec1().unwrap()
     }
 
-    /// Q4_0 by hand: the weight of largest size, −8, makes the scale 1; every other goes to the nearest of −8 … 7.
+    /// `Q4_0` by hand: the weight of largest size, −8, makes the scale 1; every other goes to the nearest of −8 … 7.
     #[test]
     fn four_bits_are_sixteen_places() {
         let row = [-8.0, 7.4, 0.4, 0.6, -3.2];
@@ -98,7 +98,7 @@ mod tests {
             .collect();
         let want: Vec<f32> = want
             .iter()
-            .map(|x| *x)
+            .copied()
             .chain(want.iter().map(|x| x / 16.0))
             .collect();
         assert_eq!(rounded(&twice, 5, WeightLayout::OutputsInputs, 4), want);

@@ -88,39 +88,48 @@ impl Experiment<'_> {
                 _ => None,
             });
         }
-        let anchor = |kind: SubjectKind| {
-            let found = subjects.iter().position(|subject| subject.kind == kind);
-            found.and_then(|place| attacked[place].as_ref())
-        };
-        let Some(original) = anchor(SubjectKind::Original) else {
-            return Ok(());
-        };
-        let oracle = anchor(SubjectKind::Oracle);
-        let mut recoveries = Vec::new();
-        for (subject, attacks) in subjects.iter().zip(&attacked) {
-            recoveries.push(match attacks {
-                None => None,
-                Some(attacks) => {
-                    let anchors = match oracle {
-                        Some(oracle) => AllAnchors::new(oracle, original),
-                        None => AllAnchors::from_itself(attacks, original),
-                    };
-                    let verdict = judge(&subject.row, attacks, &anchors, materials.headline())?;
-                    let curve = verdict.best_curve(materials.headline(), Yardstick::Loss);
-                    curve.map(Recovery::of)
-                }
-            });
-        }
-        for (subject, recovery) in subjects.iter_mut().zip(recoveries) {
-            if let Outcome::Measured(scores) = &mut subject.outcome {
-                **scores = Scores {
-                    recovery,
-                    ..(**scores).clone()
-                };
-            }
-        }
-        Ok(())
+        judged(&attacked, materials, subjects)
     }
+}
+
+/// Writes each model's way back, between the anchors, into its scores.
+fn judged(
+    attacked: &[Option<ModelAttacks>],
+    materials: &Materials,
+    subjects: &mut [Subject],
+) -> Result<()> {
+    let anchor = |kind: SubjectKind| {
+        let found = subjects.iter().position(|subject| subject.kind == kind);
+        found.and_then(|place| attacked[place].as_ref())
+    };
+    let Some(original) = anchor(SubjectKind::Original) else {
+        return Ok(());
+    };
+    let oracle = anchor(SubjectKind::Oracle);
+    let mut recoveries = Vec::new();
+    for (subject, attacks) in subjects.iter().zip(attacked) {
+        recoveries.push(match attacks {
+            None => None,
+            Some(attacks) => {
+                let anchors = match oracle {
+                    Some(oracle) => AllAnchors::new(oracle, original),
+                    None => AllAnchors::from_itself(attacks, original),
+                };
+                let verdict = judge(&subject.row, attacks, &anchors, materials.headline())?;
+                let curve = verdict.best_curve(materials.headline(), Yardstick::Loss);
+                curve.map(Recovery::of)
+            }
+        });
+    }
+    for (subject, recovery) in subjects.iter_mut().zip(recoveries) {
+        if let Outcome::Measured(scores) = &mut subject.outcome {
+            **scores = Scores {
+                recovery,
+                ..(**scores).clone()
+            };
+        }
+    }
+    Ok(())
 }
 
 impl Recovery {

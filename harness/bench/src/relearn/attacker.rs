@@ -130,7 +130,11 @@ mod tests {
             seeds: vec![0, 1, 2],
             tuning: FineTuning::default(),
         };
-        let mut all: Vec<String> = attackers.all().iter().map(|a| a.describe()).collect();
+        let mut all: Vec<String> = attackers
+            .all()
+            .iter()
+            .map(super::Attacker::describe)
+            .collect();
         assert_eq!(all[3], "forget, lr 1e-5, LoRA 8, seed 0");
         all.sort();
         all.dedup();

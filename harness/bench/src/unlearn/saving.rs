@@ -12,7 +12,7 @@ use super::training::Unlearning;
 use crate::error::{Result, io};
 
 /// Time between two savings, and its least share of the time that one took.
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_mins(1);
 const LEAST_TIMES: u32 = 20;
 /// Where models of steps before the last go.
 const CHECKPOINTS: &str = "checkpoints";

@@ -18,7 +18,7 @@ pub(super) struct Panel {
     pub(super) svg: String,
 }
 
-fn axis<'a>(name: &'a str, range: (f64, f64)) -> Axis<'a> {
+fn axis(name: &str, range: (f64, f64)) -> Axis<'_> {
     Axis {
         name,
         range,

@@ -46,7 +46,7 @@ pub(super) fn extremes(
                     return Err(format!("`{}`={}: {panic}", option.name, set[&option.name]));
                 }
                 Err(_) => refused += 1,
-                Ok(_) => taken += 1,
+                Ok(()) => taken += 1,
             }
         }
     }

@@ -29,15 +29,14 @@ impl Bench {
         terminal: &mut Terminal,
     ) -> Result<Materials> {
         let methods = self.find_methods(spec)?;
-        for model in [
+        let models = [
             Some(&mut spec.model),
             spec.oracle.as_mut(),
             spec.oracle_twin.as_mut(),
-        ] {
-            if let Some(model) = model {
-                *model = ModelSource::new(model).locate(terminal)?;
-                Model::check(model)?;
-            }
+        ];
+        for model in models.into_iter().flatten() {
+            *model = ModelSource::new(model).locate(terminal)?;
+            Model::check(model)?;
         }
         let library = self.tasks_and_data.library()?;
         let source = self.tasks_and_data.source()?;

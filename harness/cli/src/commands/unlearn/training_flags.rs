@@ -24,7 +24,7 @@ pub(super) struct TrainingFlags {
     /// Batches whose mean loss makes one step: as one batch so many times as large, in the memory of one
     #[arg(long, value_name = "N", default_value_t = 1)]
     gradient_accumulation: usize,
-    /// End the run early, on the mean of the last ten steps' loss or of a part that the method logs: loss<0.1, forget_loss>100
+    /// End the run early, on the mean of the last ten steps' loss or of a part that the method logs: `loss<0.1`, `forget_loss>100`
     #[arg(long, value_name = "BOUND")]
     stop_when: Option<StopRule>,
     /// Keep a model of every N steps, in OUT/checkpoints/step-N, and what the run needs to go on from there
@@ -77,7 +77,7 @@ pub(super) struct TrainingFlags {
         allow_negative_numbers = true
     )]
     lora_dropout: f64,
-    /// Projections to adapt, by name or the end of it: q_proj,v_proj; all-linear means all inside the layers
+    /// Projections to adapt, by name or the end of it: `q_proj,v_proj`; `all-linear` means all inside the layers
     #[arg(
         long,
         value_name = "NAMES",
