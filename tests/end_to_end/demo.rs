@@ -4,65 +4,99 @@ use serde_json::Value;
 
 use crate::world::World;
 
+const RUN: [&str; 5] = [
+    "demo",
+    "--output-path",
+    "run",
+    "--methods",
+    "grad_ascent,grad_diff,npo",
+];
+
+/// A number of a row, by the path to it.
+fn number(row: &Value, path: &str) -> f64 {
+    row.pointer(path)
+        .and_then(Value::as_f64)
+        .unwrap_or_else(|| panic!("{path} in {row}"))
+}
+
 #[test]
 fn the_whole_story() {
     let world = World::new();
-    let first = world.succeeds(&["demo", "--output-path", "run"]);
+    let first = world.succeeds(&RUN);
     let card: Value = serde_json::from_str(&world.read("run/scorecard.json")).unwrap();
     let rows = card["rows"].as_array().unwrap();
+    let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap();
     let names: Vec<&str> = rows
         .iter()
-        .map(|row| row["entry"]["name"].as_str().unwrap())
+        .map(|row| row["name"].as_str().unwrap())
         .collect();
-    assert_eq!(
-        names,
-        ["original", "oracle", "grad_ascent", "grad_diff", "npo"]
-    );
-    for name in &names {
-        assert!(
-            first.stdout.lines().any(|line| line.starts_with(name)),
-            "{}",
-            first.stdout
-        );
-    }
-    let standing = |i: usize, key: &str| rows[i]["standing"][key].as_f64().unwrap();
-    let measured = |i: usize| &rows[i]["entry"]["outcome"]["measured"];
-    let strength = |i: usize| {
-        measured(i)["forget"]["extraction_strength"]["value"]
-            .as_f64()
-            .unwrap()
+    let expected = [
+        "original",
+        "oracle",
+        "oracle twin",
+        "grad_ascent",
+        "grad_diff",
+        "npo",
+        "noise",
+    ];
+    assert_eq!(names, expected);
+    let strength = |name| {
+        number(
+            row(name),
+            "/standing/scores/forget/extraction_strength/value",
+        )
     };
-    let samples = |i: usize| measured(i)["relearning"]["samples"].as_u64().unwrap();
-    assert!(
-        strength(0) > 0.95 && strength(1) < 0.2,
-        "the original knows, the oracle does not"
-    );
-    assert!(standing(0, "forgetting").abs() < 1e-12);
-    assert!((standing(1, "forgetting") - 1.0).abs() < 1e-12);
-    assert!((standing(1, "cost_share") - 1.0).abs() < 1e-12);
-    assert!(
-        samples(0) < samples(1),
-        "knowing comes back faster than it comes"
-    );
-    for (i, name) in names.iter().enumerate().skip(2) {
-        assert!(standing(i, "forgetting") > 0.5, "{name}");
-        assert!(standing(i, "cost_share") < 0.5, "{name}");
-    }
+    let forgetting = |name| number(row(name), "/standing/forgetting/extraction_strength/value");
+    let utility = |name| number(row(name), "/standing/utility/value");
+    let attack = |name| number(row(name), "/standing/membership/min_k/value");
+    let area = |name| number(row(name), "/standing/relearning/area");
 
-    let models = std::fs::metadata(world.path("run/models/npo/model.safetensors")).unwrap();
-    let second = world.succeeds(&["demo", "--output-path", "run"]);
+    assert!(
+        strength("original") > 0.95 && strength("oracle") < 0.2,
+        "one knows, the other does not"
+    );
+    assert!(forgetting("original").abs() < 1e-12 && (utility("original") - 1.0).abs() < 1e-12);
+    assert!((forgetting("oracle") - 1.0).abs() < 1e-12);
+    assert!(number(&card, "/noise_floor") < 0.1, "two oracles are alike");
+    assert!(
+        attack("original") > 0.95 && attack("oracle") < 0.75,
+        "only what was trained on is betrayed"
+    );
+    let time = |name, at: &str| number(row(name), &format!("/standing/relearning/{at}/samples"));
+    assert!(
+        time("original", "half") < 1e-12,
+        "the original has nothing to learn back"
+    );
+    assert!((number(row("oracle"), "/standing/relearning/half/ratio") - 1.0).abs() < 1e-12);
+    assert!(
+        area("original") > 0.99 && area("oracle") < area("npo"),
+        "the knowledge was hidden, not gone"
+    );
+    for name in ["grad_ascent", "grad_diff", "npo"] {
+        assert!(forgetting(name) > 0.5, "{name}");
+        assert!(number(row(name), "/cost_share") < 0.5, "{name}");
+    }
+    assert!((number(row("oracle"), "/cost_share") - 1.0).abs() < 1e-12);
+    assert!(
+        forgetting("noise") < forgetting("npo"),
+        "what methods change is no noise"
+    );
+
+    let models = std::fs::metadata(world.path("run/models/npo-seed0/model.safetensors")).unwrap();
+    let second = world.succeeds(&RUN);
     assert_eq!(first.stdout, second.stdout);
-    let again = std::fs::metadata(world.path("run/models/npo/model.safetensors")).unwrap();
+    let again = std::fs::metadata(world.path("run/models/npo-seed0/model.safetensors")).unwrap();
     assert_eq!(
         models.modified().unwrap(),
         again.modified().unwrap(),
         "no stage is run twice"
     );
-    world.succeeds(&[
+    let eval = [
         "eval",
         "--model",
-        "run/models/npo",
+        "run/models/npo-seed0",
         "--tasks",
         "demo_general",
-    ]);
+    ];
+    world.succeeds(&eval);
 }

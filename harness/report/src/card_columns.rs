@@ -204,7 +204,7 @@ pub(crate) const COLUMNS: &[Column] = &[
         meaning: "floating-point operations in proportion to making the oracle",
         is_headline: false,
         cell: |row| match row.cost_share {
-            Some(share) => Cell::number(share, format!("{:.1} %", share * 100.0)),
+            Some(share) => Cell::number(share, format!("{:.1} %", share * 100.0 + 0.0)),
             None => Cell::absent(),
         },
     },

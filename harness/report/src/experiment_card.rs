@@ -118,7 +118,7 @@ pub(crate) fn machine_costs(record: &ExperimentRecord) -> Vec<(String, MachineCo
     rows.into_iter().map(mean).collect()
 }
 
-/// [`machine_costs`] for a terminal.
+/// Time and memory by row for a terminal: what differs from run to run.
 pub fn machine_costs_text(record: &ExperimentRecord) -> String {
     let mut table = Table::new(&[
         ("On this machine", Align::Left),
