@@ -31,7 +31,7 @@ pub use child::{ChildLimits, WorkerCommand};
 pub use job::{Job, StepRecord, UnlearnJob};
 pub use model_step::{ModelStep, Passes, Remembered, SpawnedModels};
 pub use options::{OptimizerOptions, TrainedParameters, TrainingOptions};
-pub use own_loop::{BatchSource, LoopParts, OwnLoop, RememberedAnswers};
+pub use own_loop::{BatchSource, LoopParts, OwnLoop, RememberedAnswers, Report};
 pub use parent::{find_method, run};
 pub use plan::{RolePlan, TrainingMemory, UnlearnPlan};
 pub use record::UnlearnSummary;

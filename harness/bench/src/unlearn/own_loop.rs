@@ -33,6 +33,9 @@ pub struct OwnLoop<'a> {
     last_update: Rc<Cell<(f64, f64)>>,
 }
 
+/// Who hears of a finished step, with the method's messages, and says whether to go on.
+pub type Report<'a> = dyn FnMut(StepRecord, Vec<String>) -> Result<bool> + 'a;
+
 /// What a loop works with.
 pub struct LoopParts<'a> {
     /// The model being trained.
@@ -49,8 +52,8 @@ pub struct LoopParts<'a> {
     pub costs: [PassFlops; 2],
     /// Budget, schedule, and what optimisers are made with.
     pub options: &'a TrainingOptions,
-    /// Who hears of each finished step, with the method's messages, and says whether to go on; an error ends the run at once.
-    pub report: RefCell<Box<dyn FnMut(StepRecord, Vec<String>) -> Result<bool> + 'a>>,
+    /// Who hears of each finished step; an error ends the run at once.
+    pub report: RefCell<Box<Report<'a>>>,
 }
 
 /// What the original says of a role's answers.
