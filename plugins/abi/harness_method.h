@@ -45,6 +45,7 @@
 #define HARNESS_ABI_MINOR 1u
 #define HARNESS_HIDDEN_STATES "harness.hidden_states.1"
 #define HARNESS_TRAINER "harness.trainer.1"
+#define HARNESS_FIRST_SPAWNED_MODEL 16u
 
 // Names a tensor of the current step, a parameter set or an optimiser; 0 names nothing.
 typedef uint64_t harness_handle;
@@ -286,6 +287,16 @@ typedef struct harness_trainer_table {
     // Since 1.1. Ends a step: the run's log gets a line with the value of the scalar loss, which must be finite, what log_scalar recorded, and what went through
     // the models since the step before. Refused when the run's steps are used up.
     harness_status (*finish_step)(void * context, harness_handle loss, harness_text_sink reason);
+    // Since 1.1. A frozen copy of the model with the parameters of set, whose values must be finite; writes its code, FIRST_SPAWNED_MODEL
+    // or more, to model. The set may be released then. The host owns the copy; its memory is that of the parameters.
+    harness_status (*spawn)(void * context, harness_handle set, uint32_t * model, harness_text_sink reason);
+    // Since 1.1. Drops the spawned model with code model: its memory is free, tensors that it gave stay, and its code names nothing. Optional: the
+    // return of train drops all.
+    harness_status (*drop_model)(void * context, uint32_t model, harness_text_sink reason);
+    // Since 1.1. Cross-entropy of the policy to a teacher that goes away from a second model where that one is surer, at the Positions
+    // positions of the role batch, in nats: - sum over tokens of q log p, q the softmax of t - alpha * max(s - t, 0) for
+    // logits t of teacher and s of second, both model codes. Shape [positions]; q is a constant. The logits are never stored as a whole.
+    harness_handle (*contrast_cross_entropy)(void * context, uint32_t role, uint32_t positions, uint32_t teacher, uint32_t second, double alpha);
 } harness_trainer_table;
 
 typedef struct harness_method_table {

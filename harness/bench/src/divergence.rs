@@ -30,6 +30,7 @@ pub fn divergence_from_original(
             &hidden,
             &rows,
             Some((original, &teacher)),
+            None,
             (vec![None; rows.len()], 0.0),
             Comparison::Divergence,
         )?;

@@ -4,14 +4,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Result, Var};
+use candle_core::{D, Device, Result, Tensor, Var};
 use harness_bench::unlearn::{
     BatchSource, LoopParts, OwnLoop, RememberedAnswers, StepRecord, TrainingOptions,
 };
-use harness_host::{MethodPath, Role};
+use harness_host::{MethodPath, ParameterMap, Role};
 use harness_model::train::{
-    AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _, Schedule, ScheduleKind,
-    TokenizedPair,
+    AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _, Positions, Schedule,
+    ScheduleKind, TokenizedPair,
 };
 use harness_model::{Decoder, DecoderSpec, Lora, LoraConfig, PassFlops, Weights, read_spec};
 use serde_json::{Value, json};
@@ -64,6 +64,8 @@ impl BatchSource for Drawn {
 
 /// A model with what is trained of it.
 struct Tiny {
+    weights: Weights,
+    lora: Option<Lora>,
     decoder: Decoder,
     variables: BTreeMap<String, Var>,
 }
@@ -73,8 +75,12 @@ impl Tiny {
         let spec = spec();
         let weights = Weights::random(&spec, 11, &Device::Cpu).unwrap();
         let (weights, variables) = weights.into_trainable().unwrap();
-        let decoder = Decoder::new(spec, &weights).unwrap();
-        Self { decoder, variables }
+        Self {
+            decoder: Decoder::new(spec, &weights).unwrap(),
+            weights,
+            lora: None,
+            variables,
+        }
     }
 
     fn with_adapter() -> Self {
@@ -82,9 +88,24 @@ impl Tiny {
         let weights = Weights::random(&spec, 11, &Device::Cpu).unwrap();
         let lora = Lora::new(&spec, LoraConfig::default(), 3, &Device::Cpu).unwrap();
         let (lora, variables) = lora.trainable(0).unwrap();
-        let weights = weights.with_adapters(&lora).unwrap();
-        let decoder = Decoder::new(spec, &weights).unwrap();
-        Self { decoder, variables }
+        let adapted = weights.with_adapters(&lora).unwrap();
+        Self {
+            decoder: Decoder::new(spec, &adapted).unwrap(),
+            weights,
+            lora: Some(lora),
+            variables,
+        }
+    }
+
+    /// A frozen model with other values of what is trained.
+    fn frozen(&self, values: &ParameterMap) -> Decoder {
+        let weights = match &self.lora {
+            Some(lora) => self
+                .weights
+                .with_adapters(&lora.with_values(values).unwrap()),
+            None => self.weights.with_values(values),
+        };
+        Decoder::new(spec(), &weights.unwrap()).unwrap()
     }
 
     fn values(&self) -> BTreeMap<String, Vec<f32>> {
@@ -102,12 +123,17 @@ impl Tiny {
         let method = MethodPath::new(vec![folder]).open(id).unwrap();
         let instance = method.create(settings).unwrap();
         let mut records = Vec::new();
+        let spec = spec();
+        let untrained = Weights::random(&spec, 11, &Device::Cpu).unwrap();
+        let original = Decoder::new(spec.clone(), &untrained).unwrap();
+        let freeze = |values: &_| Ok(self.frozen(values));
         let run = OwnLoop::new(LoopParts {
             policy: &self.decoder,
-            original: None,
+            original: Some(&original),
             variables: &self.variables,
+            freeze: &freeze,
             batches: RefCell::new(Box::new(Drawn::default())),
-            costs: [PassFlops::frozen(&spec()), PassFlops::frozen(&spec())],
+            costs: [PassFlops::frozen(&spec), PassFlops::frozen(&spec)],
             options,
             report: RefCell::new(Box::new(|record, _| {
                 records.push(record);
@@ -131,6 +157,11 @@ fn options() -> TrainingOptions {
 
 /// The harness's own loop on the forget answers: the loss and the gradient norm of each step.
 fn finetune(tiny: &Tiny, options: &TrainingOptions) -> Vec<(f64, f64)> {
+    finetune_for(tiny, options, options.steps)
+}
+
+/// The first steps of it.
+fn finetune_for(tiny: &Tiny, options: &TrainingOptions, steps: usize) -> Vec<(f64, f64)> {
     let schedule = Schedule {
         peak: options.learning_rate,
         warmup_steps: options.warmup_steps,
@@ -147,7 +178,7 @@ fn finetune(tiny: &Tiny, options: &TrainingOptions) -> Vec<(f64, f64)> {
         let norm = optimizer.step(&gradients, schedule.rate(step)).unwrap();
         (f64::from(loss.to_scalar::<f32>().unwrap()), norm)
     };
-    (0..options.steps).map(step).collect()
+    (0..steps).map(step).collect()
 }
 
 #[track_caller]
@@ -271,4 +302,49 @@ fn gru_forgets_and_says_when_the_gradients_conflict() {
             .iter()
             .all(|record| record.parts["retain_loss"].is_finite())
     );
+}
+
+/// Logits at the positions that predict the answers of the forget batch of a draw.
+fn answer_logits(decoder: &Decoder, draw: u32) -> Tensor {
+    let batch = batch(Role::Forget, draw);
+    let hidden = decoder.hidden(batch.packed()).unwrap();
+    let rows = decoder
+        .logits_of(&hidden, &batch.rows(Positions::Answer))
+        .unwrap();
+    Tensor::new(rows, &Device::Cpu).unwrap()
+}
+
+fn log_softmax(logits: &Tensor) -> Tensor {
+    let sums = logits.exp().unwrap().sum_keepdim(D::Minus1).unwrap();
+    logits.broadcast_sub(&sums.log().unwrap()).unwrap()
+}
+
+#[test]
+fn whp_learns_what_the_original_says_away_from_the_reinforced_copy() {
+    let options = options();
+    let generic_loss = |start: &Tiny, reinforced: &Tiny, alpha: f64| {
+        let own = answer_logits(&start.decoder, 3);
+        let ahead = (answer_logits(&reinforced.decoder, 3) - &own).unwrap();
+        let labels = (&own - (ahead.relu().unwrap() * alpha).unwrap()).unwrap();
+        let q = log_softmax(&labels).exp().unwrap();
+        let terms = (q * log_softmax(&own)).unwrap().sum(D::Minus1).unwrap();
+        let mean = terms.mean_all().unwrap().to_scalar::<f32>().unwrap();
+        f64::from(-mean)
+    };
+    for new in [Tiny::new, Tiny::with_adapter] {
+        let (start, reinforced, got) = (new(), new(), new());
+        let records = got.train("whp", &json!({}), &options);
+        assert_eq!(records.len(), 4);
+        assert!(records[1].parts.is_empty() && records[1].reference_tokens == 0);
+        // The reinforced copy is the fine-tuned model half way through the run's schedule.
+        finetune_for(&reinforced, &options, 2);
+        let expected = generic_loss(&start, &reinforced, 5.0);
+        let loss = records[2].loss;
+        assert!((loss - expected).abs() < 1e-4, "{loss} is not {expected}");
+        assert!((records[2].parts["generic_loss"] - loss).abs() < 1e-12);
+        assert!(records[2].gradient_norm > 1e-3 && records[2].reference_tokens > 0);
+        // Labels that are the original's own teach nothing.
+        let own = new().train("whp", &json!({ "alpha": 0.0 }), &options);
+        assert!(own[2].gradient_norm < 1e-5, "{}", own[2].gradient_norm);
+    }
 }

@@ -137,6 +137,24 @@ impl Weights {
         Ok((self, variables))
     }
 
+    /// The same weights with other values for some, as constants.
+    ///
+    /// # Errors
+    /// When a name or a shape is not the model's.
+    pub fn with_values(&self, values: &BTreeMap<String, Tensor>) -> Result<Self> {
+        let mut changed = self.constants();
+        for (name, value) in values {
+            let own = self.get(name)?;
+            if own.shape() != value.shape() {
+                let (have, want) = (value.shape(), own.shape());
+                let problem = format!("values of shape {have:?} for {name} of {want:?}");
+                return Err(ModelError::BadInput(problem));
+            }
+            changed.replace(name, value.detach());
+        }
+        Ok(changed)
+    }
+
     /// The same tensors without gradients and without adapters. They share memory: variables go on changing.
     #[must_use]
     pub fn constants(&self) -> Self {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor, Var};
 use harness_model::ops::{
-    Activation, AttentionRule, RotaryTable, SoftTargets, TokenHead, attention,
+    Activation, AttentionRule, Contrast, RotaryTable, SoftTargets, TokenHead, attention,
     compare_with_teacher, embedding, layer_norm, linear, linear_inputs_first, logit_spread,
     portably, rms_norm, rotary, sum, token_logprobs, token_scores,
 };
@@ -220,13 +220,20 @@ fn measures_of_distributions() {
         agree("spread", &shapes, |a| logit_spread(a[0], &head(a[1], a[2])));
         let other = head(&random(&[vocabulary, 4], 7), &random(&[vocabulary], 8));
         let other = (random(&[rows, 4], 9), other);
+        let third = Contrast {
+            hidden: random(&[rows, 4], 10),
+            head: head(&random(&[vocabulary, 4], 11), &random(&[vocabulary], 12)),
+            alpha: 1.5,
+        };
         let label =
             |row: usize| (!row.is_multiple_of(3)).then_some((row * 977 % vocabulary) as u32);
-        for (teacher, shift) in [
-            (Some(&other), 0.0),
-            (Some(&other), 3.0),
-            (None, 2.0),
-            (None, f32::INFINITY),
+        for (teacher, contrast, shift) in [
+            (Some(&other), None, 0.0),
+            (Some(&other), None, 3.0),
+            (Some(&other), Some(&third), 0.0),
+            (Some(&other), Some(&third), 3.0),
+            (None, None, 2.0),
+            (None, None, f32::INFINITY),
         ] {
             // One token of so many moves the model from itself by less than the rounding of both.
             if teacher.is_none() && vocabulary > 1000 {
@@ -234,11 +241,15 @@ fn measures_of_distributions() {
             }
             let targets = SoftTargets {
                 teacher: teacher.cloned(),
+                contrast: contrast.cloned(),
                 labels: (0..rows).map(label).collect(),
                 shift,
             };
             for comparison in [Comparison::Divergence, Comparison::CrossEntropy] {
-                let name = format!("{comparison:?} over {vocabulary}, shift {shift}");
+                let name = format!(
+                    "{comparison:?} over {vocabulary}, shift {shift}, contrast {}",
+                    contrast.is_some()
+                );
                 agree(&name, &shapes, |a| {
                     compare_with_teacher(a[0], &head(a[1], a[2]), &targets, comparison)
                 });

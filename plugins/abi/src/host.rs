@@ -64,7 +64,7 @@ codes! {
 }
 
 codes! {
-    /// Whose numbers are asked for. Crosses as its code.
+    /// Whose numbers are asked for. Crosses as its code. Codes from 16 on are those of models that a method which owns its loop has made.
     Model {
         /// The model being trained: differentiable.
         Policy = 0 "policy",

@@ -45,7 +45,7 @@ pub use host::{
 };
 pub use method::{Entry, MethodTable, Status};
 pub use operation::Operation;
-pub use trainer::{TRAINER, TrainerTable};
+pub use trainer::{FIRST_SPAWNED_MODEL, TRAINER, TrainerTable};
 
 use core::ffi::c_void;
 

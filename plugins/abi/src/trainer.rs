@@ -7,12 +7,19 @@ use crate::{Handle, Status, Text, TextSink};
 /// Name of the extension whose table is [`TrainerTable`]; the host has it during `train` alone.
 pub const TRAINER: &str = "harness.trainer.1";
 
+/// The smallest code of a model that [`TrainerTable::spawn`] makes.
+pub const FIRST_SPAWNED_MODEL: u32 = 16;
+
 /// Data, parameter sets, optimisers and the budget, for methods that own their loop. Its functions follow the rules of
 /// [`crate::HostTable`] and take its context, until the method's `train` returns.
 ///
 /// A *parameter set* is one 32-bit tensor for each trainable parameter, in its shape: of all weights, or of a low-rank adapter alone where one is
 /// trained. Sets and optimisers have handles as tensors do, which `check` and `release` take; they last until they are released or `train`
 /// returns, whatever batch is drawn. A handle of another kind is refused like a stale one. The memory of a set is that of the parameters.
+///
+/// A *spawned model* is a frozen copy of the model with the values of a set in the place of its parameters; weights that are not trained are
+/// shared. Its code is used wherever a [`crate::Model`] code is and gives constants, whatever batch is drawn, until it is dropped or `train` returns; no
+/// code is given twice in a training, and one that names no model is refused.
 ///
 /// Any change of the weights turns the step's tensors into constants: their values stay, gradients no longer flow through them, and the
 /// next question is answered by the new weights.
@@ -140,5 +147,35 @@ pub struct TrainerTable {
     /// the models since the step before. Refused when the run's steps are used up.
     pub finish_step: Option<
         unsafe extern "C" fn(context: *mut c_void, loss: Handle, reason: TextSink) -> Status,
+    >,
+
+    /// Since 1.1. A frozen copy of the model with the parameters of `set`, whose values must be finite; writes its code, [`FIRST_SPAWNED_MODEL`]
+    /// or more, to `model`. The set may be released then. The host owns the copy; its memory is that of the parameters.
+    pub spawn: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            set: Handle,
+            model: *mut u32,
+            reason: TextSink,
+        ) -> Status,
+    >,
+
+    /// Since 1.1. Drops the spawned model with code `model`: its memory is free, tensors that it gave stay, and its code names nothing. Optional: the
+    /// return of `train` drops all.
+    pub drop_model:
+        Option<unsafe extern "C" fn(context: *mut c_void, model: u32, reason: TextSink) -> Status>,
+
+    /// Since 1.1. Cross-entropy of the policy to a teacher that goes away from a second model where that one is surer, at the [`crate::Positions`]
+    /// `positions` of the `role` batch, in nats: - sum over tokens of q log p, q the softmax of t - alpha * max(s - t, 0) for
+    /// logits t of `teacher` and s of `second`, both model codes. Shape `[positions]`; q is a constant. The logits are never stored as a whole.
+    pub contrast_cross_entropy: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            role: u32,
+            positions: u32,
+            teacher: u32,
+            second: u32,
+            alpha: f64,
+        ) -> Handle,
     >,
 }

@@ -5,7 +5,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use harness_abi::{ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, HIDDEN_STATES, TRAINER};
+use harness_abi::{
+    ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, FIRST_SPAWNED_MODEL, HIDDEN_STATES, TRAINER,
+};
 
 const FILES: [&str; 5] = [
     "lib.rs",
@@ -190,7 +192,8 @@ fn header() -> String {
         "#ifndef HARNESS_METHOD_H\n#define HARNESS_METHOD_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n\
          #define HARNESS_ABI_MAJOR {ABI_MAJOR}u\n#define HARNESS_ABI_MINOR {ABI_MINOR}u\n\
          #define HARNESS_HIDDEN_STATES \"{HIDDEN_STATES}\"\n\
-         #define HARNESS_TRAINER \"{TRAINER}\"\n\n\
+         #define HARNESS_TRAINER \"{TRAINER}\"\n\
+         #define HARNESS_FIRST_SPAWNED_MODEL {FIRST_SPAWNED_MODEL}u\n\n\
          // Names a tensor of the current step, a parameter set or an optimiser; 0 names nothing.\ntypedef uint64_t harness_handle;\n\
          // 0: done. 1: refused or failed, the reason is in the error sink. 2: a bug was caught.\ntypedef int32_t harness_status;\n"
     )

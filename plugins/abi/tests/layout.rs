@@ -36,12 +36,14 @@ fn tables_start_with_the_header_and_continue_in_words() {
     );
     assert_eq!(
         offsets!(TrainerTable: struct_size, next_batch, steps_left, cancelled, learning_rate, gradients, weights, set_weights,
-            update, scale_change, combine, dot, quantile, select, random, optimizer, step, finish_step),
+            update, scale_change, combine, dot, quantile, select, random, optimizer, step, finish_step, spawn, drop_model,
+            contrast_cross_entropy),
         [
-            0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128, 136
+            0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128, 136, 144, 152,
+            160
         ]
     );
-    assert_eq!(size_of::<TrainerTable>(), 144);
+    assert_eq!(size_of::<TrainerTable>(), 168);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
-use harness_bench::unlearn::ModelStep;
+use harness_bench::unlearn::{ModelStep, SpawnedModels};
 use harness_host::{MethodInstance, Role, StepLoss};
 use harness_model::train::AnswerBatch;
 use harness_model::{Decoder, DecoderSpec, Weights, read_spec};
@@ -143,6 +143,7 @@ impl Recording {
         let step = ModelStep {
             policy: &started.decoder,
             reference: Some(&self.reference),
+            spawned: SpawnedModels::default(),
             batches,
             remembered: None,
             progress: [0.0; 3],

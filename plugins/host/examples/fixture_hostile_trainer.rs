@@ -174,6 +174,14 @@ unsafe fn changes(host: &HostTable, table: &TrainerTable, set: Handle) -> Result
                 table.finish_step.ok_or(MISSING)?(context, tensor, DEAF),
             ),
             (
+                "a null place for a model",
+                table.spawn.ok_or(MISSING)?(context, set, null_mut(), DEAF),
+            ),
+            (
+                "a model that was never spawned",
+                table.drop_model.ok_or(MISSING)?(context, 16, DEAF),
+            ),
+            (
                 "a wrong context",
                 table.next_batch.ok_or(MISSING)?(null_mut(), DEAF),
             ),

@@ -36,6 +36,21 @@ fn algebra(run: &Training) -> Result<()> {
     run.set_weights(&(curve.maximum(&-&w) * w.above(1.0)))
 }
 
+/// Keeps a second model over a step; logs its numbers after it, and what the trained model's were before.
+fn keep_second(run: &Training) -> Result<()> {
+    let before = run.next_batch()?.nll(Forget).value()?;
+    let second = run.spawn(&run.weights())?;
+    step(run, &run.sgd()?)?;
+    let batch = run.next_batch()?;
+    batch.log("before", &batch.constant(before));
+    batch.log(
+        "second",
+        &-batch.second_token_logprobs(&second, Forget).mean(),
+    );
+    batch.log("after", &batch.nll(Forget));
+    run.finish_step(&batch.nll(Forget))
+}
+
 impl Trainer for FixtureTrainer {
     const ID: &'static str = "fixture_trainer";
     const NEEDS: Needs = Needs::NONE;
@@ -106,6 +121,19 @@ impl Trainer for FixtureTrainer {
                 step(run, &run.sgd()?)?;
                 run.scale_change(&before, -2.0)
             }
+            "second model" => keep_second(run),
+            "gradient of a second model" => {
+                let batch = run.next_batch()?;
+                let second = run.spawn(&run.weights())?;
+                let loss = batch.second_token_logprobs(&second, Forget).mean();
+                run.gradients(&loss).check()
+            }
+            "dropped model" => {
+                let batch = run.next_batch()?;
+                let teacher = Teacher::second(&run.spawn(&run.weights())?);
+                batch.divergence(Forget, Positions::Answer, teacher).check()
+            }
+            "broken second model" => run.spawn(&(run.weights() * 0.0).log()).map(drop),
             other => Err(Error::new(format!("act `{other}` is unknown"))),
         }
     }

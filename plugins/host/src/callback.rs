@@ -11,14 +11,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 
 use harness_abi::{
-    ABI_MAJOR, ABI_MINOR, Handle, HostTable, Level, Model, Operation, Positions, Role, Status,
-    Text, TextSink,
+    ABI_MAJOR, ABI_MINOR, Handle, HostTable, Level, Operation, Positions, Role, Status, Text,
+    TextSink,
 };
 
 use candle_core::Tensor;
 
 use crate::error::plain;
 use crate::fault::Fault;
+use crate::source::Model;
 use crate::step::Step;
 use crate::text::{self, read_slice};
 
@@ -103,6 +104,10 @@ fn role(operation: &str, code: u32) -> Result<Role, Fault> {
     Role::from_code(code).ok_or_else(|| unknown(operation, "role", code))
 }
 
+fn model_of(operation: &str, code: u32) -> Result<Model, Fault> {
+    Model::from_code(code).ok_or_else(|| unknown(operation, "model", code))
+}
+
 fn positions_of(operation: &str, code: u32) -> Result<Positions, Fault> {
     Positions::from_code(code).ok_or_else(|| unknown(operation, "positions", code))
 }
@@ -116,7 +121,7 @@ fn unknown(operation: &str, what: &str, code: u32) -> Fault {
 unsafe extern "C" fn token_logprobs(context: *mut c_void, model: u32, role_code: u32) -> Handle {
     const NAME: &str = "token_logprobs";
     issue(context, |step| {
-        let model = Model::from_code(model).ok_or_else(|| unknown(NAME, "model", model))?;
+        let model = model_of(NAME, model)?;
         step.token_logprobs(model, role(NAME, role_code)?)
     })
 }

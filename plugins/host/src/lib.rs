@@ -36,9 +36,9 @@ mod training_run;
 
 pub use description::{MethodDescription, Need, OptionDescription, OptionType};
 pub use error::HostError;
-pub use harness_abi::{Level, Measure, Model, Positions, Progress, Role};
+pub use harness_abi::{Level, Measure, Positions, Progress, Role};
 pub use instance::{MethodInstance, StepLoss, Trained};
 pub use library::{LoadedMethod, Tier};
 pub use search::MethodPath;
-pub use source::{MeasureRequest, StepSource};
+pub use source::{MeasureRequest, Model, StepSource};
 pub use training_run::{AdapterHalf, FinishedStep, ParameterMap, ParameterOptimizer, TrainingRun};

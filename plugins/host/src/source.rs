@@ -1,7 +1,38 @@
 //! What a training loop provides for one step. It refuses defaults that would compute something else than was asked for.
 
 use candle_core::{Device, Result, Tensor, bail};
-use harness_abi::{Measure, Model, Positions, Progress, Role};
+use harness_abi::{FIRST_SPAWNED_MODEL, Measure, Positions, Progress, Role};
+
+/// Whose numbers are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Model {
+    /// The model being trained: differentiable.
+    Policy,
+    /// The frozen original: constants.
+    Reference,
+    /// A frozen copy that a method which owns its loop has made, by its code: constants.
+    Spawned(u32),
+}
+
+impl Model {
+    /// What `code` stands for; whether there is such a spawned model, only its training knows.
+    pub(crate) fn from_code(code: u32) -> Option<Self> {
+        match harness_abi::Model::from_code(code) {
+            Some(harness_abi::Model::Policy) => Some(Self::Policy),
+            Some(harness_abi::Model::Reference) => Some(Self::Reference),
+            None => (code >= FIRST_SPAWNED_MODEL).then_some(Self::Spawned(code)),
+        }
+    }
+
+    /// The name in messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Policy => harness_abi::Model::Policy.name(),
+            Self::Reference => harness_abi::Model::Reference.name(),
+            Self::Spawned(_) => "spawned model's",
+        }
+    }
+}
 
 /// What the training loop provides for one step.
 ///
@@ -14,6 +45,14 @@ pub trait StepSource {
 
     /// The same under the frozen original: constants.
     fn reference_token_logprobs(&self, role: Role) -> Result<Tensor>;
+
+    /// The same under a model that [`TrainingRun::spawn`](crate::TrainingRun::spawn) made: constants.
+    fn spawned_token_logprobs(&self, model: u32, role: Role) -> Result<Tensor> {
+        bail!(
+            "there is no model {model} for the {} batch here",
+            role.name()
+        )
+    }
 
     /// Number of answer tokens of each sequence, all at least 1.
     fn answer_lengths(&self, role: Role) -> Vec<usize>;
@@ -103,6 +142,8 @@ pub struct MeasureRequest {
     pub positions: Positions,
     /// What the policy is compared with.
     pub teacher: Model,
+    /// The model that the teacher goes away from where that is surer, and how far: logits t become t − alpha · max(s − t, 0), before the shift.
+    pub contrast: Option<(Model, f64)>,
     /// Taken off the teacher's logit of the predicted token; may be infinite.
     pub shift: f64,
     /// Where a position predicts no answer token, the token that many from the end of the vocabulary is shifted; 0: none.

@@ -1,6 +1,6 @@
 //! One step's tensors behind generation-tagged handles. It refuses every handle that it did not issue in this step, and batches that a method did not declare.
 
-mod batches;
+pub(crate) mod batches;
 mod hidden;
 
 use std::any::Any;
@@ -8,12 +8,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use harness_abi::{Distribution, Handle, Level, Model, Operation, Role};
+use harness_abi::{Distribution, Handle, Level, Operation, Role};
 
 use crate::error::plain;
 use crate::fault::{Computed, Fault};
 use crate::slots::{Find, Slots, next_generation};
-use crate::source::StepSource;
+use crate::source::{Model, StepSource};
 use crate::training::Training;
 use crate::training_run::TrainingRun;
 use crate::{HostError, MethodDescription, compute, random};

@@ -4,16 +4,18 @@
 mod work;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use harness_abi::{Distribution, Handle, Progress};
+use harness_abi::{Distribution, FIRST_SPAWNED_MODEL, Handle, Progress};
 use serde_json::Value;
 
 use crate::error::plain;
 use crate::fault::Fault;
 use crate::parameter_set;
 use crate::slots::{Find, Slots};
+use crate::step::batches::no_model;
 use crate::training_run::{ParameterMap, ParameterOptimizer, TrainingRun};
 
 const SET: &str = "a parameter set";
@@ -26,6 +28,9 @@ pub(crate) struct Training<'a> {
     run: &'a dyn TrainingRun,
     sets: RefCell<Slots<Arc<ParameterMap>>>,
     optimizers: RefCell<Slots<SharedOptimizer>>,
+    /// Codes of the spawned models that were not dropped, and the next code.
+    models: RefCell<BTreeSet<u32>>,
+    next_model: Cell<u32>,
     has_batch: Cell<bool>,
     optimizer_steps: Cell<u64>,
     finished_steps: Cell<u64>,
@@ -39,6 +44,8 @@ impl<'a> Training<'a> {
             run,
             sets: RefCell::default(),
             optimizers: RefCell::default(),
+            models: RefCell::default(),
+            next_model: Cell::new(FIRST_SPAWNED_MODEL),
             has_batch: Cell::new(false),
             optimizer_steps: Cell::new(0),
             finished_steps: Cell::new(0),
@@ -95,6 +102,18 @@ impl<'a> Training<'a> {
 
     pub(crate) fn take_failure(&self) -> Option<Fault> {
         self.failure.take()
+    }
+
+    pub(crate) fn has_model(&self, code: u32) -> bool {
+        self.models.borrow().contains(&code)
+    }
+
+    pub(crate) fn drop_model(&self, code: u32) -> Result<(), Fault> {
+        if !self.models.borrow_mut().remove(&code) {
+            return Err(no_model("drop_model", code));
+        }
+        self.run.drop_model(code);
+        Ok(())
     }
 
     fn steps(&self) -> u64 {

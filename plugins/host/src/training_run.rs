@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Result, Tensor, Var, bail};
 use harness_abi::Level;
 use serde_json::Value;
 
@@ -38,6 +38,14 @@ pub trait TrainingRun: StepSource {
 
     /// An optimiser of all parameters; `options` is a JSON object.
     fn optimizer(&self, kind: &str, options: &Value) -> Result<Box<dyn ParameterOptimizer>>;
+
+    /// Keeps a frozen copy of the model with these parameters under a code, which no other model of the run has or had.
+    fn spawn(&self, _model: u32, _parameters: &ParameterMap) -> Result<()> {
+        bail!("this run keeps no second models")
+    }
+
+    /// Forgets the model with that code.
+    fn drop_model(&self, _model: u32) {}
 
     /// A step has ended; its optimiser steps, if any, are done.
     fn finish_step(&self, finished: FinishedStep) -> Result<()>;

@@ -9,7 +9,7 @@ use crate::Result;
 
 /// One step's tensors. The functions mirror [`harness_abi::HostTable`], which says what each does.
 pub(crate) trait Engine {
-    fn token_logprobs(&self, model: Model, role: Role) -> Handle;
+    fn token_logprobs(&self, model: u32, role: Role) -> Handle;
     fn position_counts(&self, role: Role, positions: Positions) -> Handle;
     fn sequence_sum(&self, role: Role, positions: Positions, values: Handle) -> Handle;
     fn apply(&self, operation: Operation, inputs: &[Handle], scalars: &[f64]) -> Handle;
@@ -19,6 +19,13 @@ pub(crate) trait Engine {
     fn check(&self, handle: Handle) -> Result<()>;
     fn release(&self, handle: Handle);
     fn measure(&self, question: &Question) -> Handle;
+    fn contrast_cross_entropy(
+        &self,
+        role: Role,
+        positions: Positions,
+        models: [u32; 2],
+        alpha: f64,
+    ) -> Handle;
     fn read(&self, handle: Handle) -> Result<Vec<f64>>;
     fn random(&self, stream: u64, distribution: Distribution, dimensions: &[usize]) -> Handle;
     fn progress(&self, quantity: Progress) -> f64;
@@ -38,7 +45,8 @@ pub(crate) struct Question {
     pub(crate) measure: Measure,
     pub(crate) role: Role,
     pub(crate) positions: Positions,
-    pub(crate) teacher: Model,
+    /// The code of a model.
+    pub(crate) teacher: u32,
     pub(crate) shift: f64,
     pub(crate) stand_in: u32,
 }
@@ -67,4 +75,6 @@ pub(crate) trait Loop: Engine {
         learning_rate: f64,
     ) -> Result<f64>;
     fn finish_step(&self, loss: Handle) -> Result<()>;
+    fn spawn(&self, set: Handle) -> Result<u32>;
+    fn drop_model(&self, model: u32) -> Result<()>;
 }

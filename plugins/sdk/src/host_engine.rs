@@ -7,7 +7,7 @@ use std::ffi::c_void;
 
 use harness_abi::{
     ABI_MAJOR, ABI_MINOR, Distribution, HIDDEN_STATES, Handle, HiddenStates, HostTable, Level,
-    Model, Operation, Positions, Progress, Role, Status, Text, TextSink,
+    Model, Operation, Positions, Progress, Role, Status, TRAINER, Text, TextSink, TrainerTable,
 };
 
 use crate::engine::{Engine, Question};
@@ -90,8 +90,8 @@ impl HostEngine {
 }
 
 impl Engine for HostEngine {
-    fn token_logprobs(&self, model: Model, role: Role) -> Handle {
-        call!(self.token_logprobs(model.code(), role.code()), else Handle::NONE)
+    fn token_logprobs(&self, model: u32, role: Role) -> Handle {
+        call!(self.token_logprobs(model, role.code()), else Handle::NONE)
     }
 
     fn position_counts(&self, role: Role, positions: Positions) -> Handle {
@@ -144,8 +144,25 @@ impl Engine for HostEngine {
             asked.role.code(),
             asked.positions.code(),
         );
-        call!(self.measure(codes.0, codes.1, codes.2, asked.teacher.code(), asked.shift, asked.stand_in),
+        call!(self.measure(codes.0, codes.1, codes.2, asked.teacher, asked.shift, asked.stand_in),
             else Handle::NONE)
+    }
+
+    fn contrast_cross_entropy(
+        &self,
+        role: Role,
+        positions: Positions,
+        [teacher, second]: [u32; 2],
+        alpha: f64,
+    ) -> Handle {
+        let function = self
+            .extension::<TrainerTable>(TRAINER)
+            .and_then(|table| table.contrast_cross_entropy);
+        let (context, role, positions) = (self.table.context, role.code(), positions.code());
+        // SAFETY: the table's function takes its context, during the step.
+        function.map_or(Handle::NONE, |function| unsafe {
+            function(context, role, positions, teacher, second, alpha)
+        })
     }
 
     fn read(&self, handle: Handle) -> Result<Vec<f64>> {

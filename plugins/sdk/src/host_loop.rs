@@ -122,4 +122,14 @@ impl Loop for HostEngine {
     fn finish_step(&self, loss: Handle) -> Result<()> {
         attempt(|reason| call!(self.finish_step(loss, reason), else Status::ERROR))
     }
+
+    fn spawn(&self, set: Handle) -> Result<u32> {
+        let mut model = u32::MAX;
+        attempt(|reason| call!(self.spawn(set, &raw mut model, reason), else Status::ERROR))?;
+        Ok(model)
+    }
+
+    fn drop_model(&self, model: u32) -> Result<()> {
+        attempt(|reason| call!(self.drop_model(model, reason), else Status::ERROR))
+    }
 }

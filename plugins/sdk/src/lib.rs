@@ -61,15 +61,15 @@ pub use parameter_set::ParameterSet;
 pub use rig::{LogitRow, Outcome, TestRig};
 pub use step::{Step, Teacher};
 pub use tensor::Tensor;
-pub use training::{Optimizer, Training};
+pub use training::{Optimizer, SecondModel, Training};
 
 /// Everything a method's file needs, in one `use`.
 pub mod prelude {
     pub use crate::Role::{self, Alternate, Forget, Mismatch, Normal, Retain};
     pub use crate::{
         Error, LogitRow, Method, Needs, Optimizer, Options as _, ParameterSet, Positions, Result,
-        RetainLoss, Step, Teacher, Tensor, TestRig, Trainer, Training, choices, export_method,
-        export_trainer, options,
+        RetainLoss, SecondModel, Step, Teacher, Tensor, TestRig, Trainer, Training, choices,
+        export_method, export_trainer, options,
     };
 }
 

@@ -5,12 +5,13 @@ use std::rc::Rc;
 use harness_abi::{Distribution, Handle, Level, Measure, Model, Positions, Progress};
 
 use crate::engine::{Engine, Question};
-use crate::{Error, Result, Role, Tensor};
+use crate::{Error, Result, Role, SecondModel, Tensor};
 
 /// A distribution that the trained model is compared with, at each position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Teacher {
-    model: Model,
+    /// The code of a model.
+    model: u32,
     shift: f64,
     stand_in: u32,
 }
@@ -19,7 +20,7 @@ impl Teacher {
     /// The frozen original. Declare [`Needs::REFERENCE`](crate::Needs::REFERENCE).
     pub const fn reference() -> Self {
         Self {
-            model: Model::Reference,
+            model: Model::Reference.code(),
             shift: 0.0,
             stand_in: 0,
         }
@@ -28,7 +29,15 @@ impl Teacher {
     /// The trained model as it is now, as a constant.
     pub const fn policy() -> Self {
         Self {
-            model: Model::Policy,
+            model: Model::Policy.code(),
+            ..Self::reference()
+        }
+    }
+
+    /// A second model, which must not be dropped before it is used.
+    pub const fn second(model: &SecondModel) -> Self {
+        Self {
+            model: model.code(),
             ..Self::reference()
         }
     }
@@ -68,12 +77,17 @@ impl Step {
 
     /// Log-probability of every answer token under the model being trained, in nats, sequences end to end. Shape `[answer tokens]`.
     pub fn token_logprobs(&self, role: Role) -> Tensor {
-        self.own(self.engine.token_logprobs(Model::Policy, role))
+        self.own(self.engine.token_logprobs(Model::Policy.code(), role))
     }
 
     /// The same under the frozen original: constants. Shape `[answer tokens]`. Declare [`Needs::REFERENCE`](crate::Needs::REFERENCE).
     pub fn reference_token_logprobs(&self, role: Role) -> Tensor {
-        self.own(self.engine.token_logprobs(Model::Reference, role))
+        self.own(self.engine.token_logprobs(Model::Reference.code(), role))
+    }
+
+    /// The same under a second model: constants. Shape `[answer tokens]`.
+    pub fn second_token_logprobs(&self, model: &SecondModel, role: Role) -> Tensor {
+        self.own(self.engine.token_logprobs(model.code(), role))
     }
 
     /// Negative log-likelihood: the mean over all answer tokens of the batch (not the mean of the sequences' means), in nats. A scalar.
@@ -116,6 +130,21 @@ impl Step {
     /// Cross-entropy to a teacher, −Σ q log p over the vocabulary, in nats: shape `[positions]`.
     pub fn cross_entropy(&self, role: Role, positions: Positions, teacher: Teacher) -> Tensor {
         self.measure(Measure::CrossEntropy, role, positions, teacher)
+    }
+
+    /// Cross-entropy to the original where it goes away from a second model that is surer, in nats: −Σ q log p over the vocabulary with
+    /// q = softmax(z − alpha · relu(s − z)), z the original's logits, s the second model's. Shape `[positions]`. Declare
+    /// [`Needs::REFERENCE`](crate::Needs::REFERENCE).
+    pub fn contrast_cross_entropy(
+        &self,
+        role: Role,
+        positions: Positions,
+        second: &SecondModel,
+        alpha: f64,
+    ) -> Tensor {
+        let models = [Model::Reference.code(), second.code()];
+        let engine = &self.engine;
+        self.own(engine.contrast_cross_entropy(role, positions, models, alpha))
     }
 
     /// The largest logit less the mean logit: shape `[positions]`.

@@ -50,6 +50,14 @@ impl Training {
         self.own(self.run.weights())
     }
 
+    /// A frozen copy of the model with the parameters of `set`, to compare with in any step until it is dropped.
+    pub fn spawn(&self, set: &ParameterSet) -> Result<SecondModel> {
+        Ok(SecondModel {
+            code: self.run.spawn(set.handle())?,
+            run: Rc::clone(&self.run),
+        })
+    }
+
     /// Makes the parameters equal to `set`. As after every change of the weights, tensors of the current step become constants.
     pub fn set_weights(&self, set: &ParameterSet) -> Result<()> {
         self.run.set_weights(set.handle())
@@ -138,6 +146,25 @@ impl Training {
 
     fn own(&self, handle: Handle) -> ParameterSet {
         ParameterSet::new(Rc::clone(&self.run), handle)
+    }
+}
+
+/// A frozen model beside the trained one. Its memory goes with it.
+pub struct SecondModel {
+    run: Rc<dyn Loop>,
+    code: u32,
+}
+
+impl SecondModel {
+    pub(crate) const fn code(&self) -> u32 {
+        self.code
+    }
+}
+
+impl Drop for SecondModel {
+    fn drop(&mut self) {
+        // Refused only once the training is over, when the host has dropped it.
+        let _ = self.run.drop_model(self.code);
     }
 }
 

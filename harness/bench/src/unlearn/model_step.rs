@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use candle_core::{Device, Error, Result, Tensor, bail};
 use harness_host::{Measure, MeasureRequest, Model, Progress, Role, StepSource};
@@ -12,12 +13,17 @@ use harness_model::{Comparison, Decoder, PassFlops};
 /// Log-probabilities of the original that need not be computed again, or `None` where they must be.
 pub type Remembered<'a> = dyn Fn(Role) -> Option<Result<Tensor>> + 'a;
 
+/// The frozen models that a method has made, by their codes.
+pub type SpawnedModels = Rc<RefCell<BTreeMap<u32, Decoder>>>;
+
 /// What a method sees of a step.
 pub struct ModelStep<'a> {
     /// The model being trained.
     pub policy: &'a Decoder,
     /// The frozen original, for methods that compare with it.
     pub reference: Option<&'a Decoder>,
+    /// Frozen models that the method has made.
+    pub spawned: SpawnedModels,
     /// The step's batches; whole sequences where the method asks for every position.
     pub batches: BTreeMap<Role, AnswerBatch>,
     /// Where the original's log-probabilities may be known already.
@@ -46,7 +52,7 @@ pub struct Passes {
     layers: BTreeMap<(Model, Role), Vec<Tensor>>,
     /// Tokens through the trained model.
     pub tokens: usize,
-    /// Tokens through the original.
+    /// Tokens through frozen models.
     pub reference_tokens: usize,
 }
 
@@ -64,11 +70,16 @@ impl ModelStep<'_> {
         batch.ok_or_else(|| Error::Msg(format!("there is no {} set in this run", role.name())))
     }
 
-    fn decoder(&self, model: Model) -> Result<&Decoder> {
+    /// A model, sharing its weights.
+    fn decoder(&self, model: Model) -> Result<Decoder> {
         match (model, self.reference) {
-            (Model::Policy, _) => Ok(self.policy),
-            (Model::Reference, Some(reference)) => Ok(reference),
+            (Model::Policy, _) => Ok(self.policy.clone()),
+            (Model::Reference, Some(reference)) => Ok(reference.clone()),
             (Model::Reference, None) => bail!("the original model is not kept in this run"),
+            (Model::Spawned(code), _) => {
+                let spawned = self.spawned.borrow().get(&code).cloned();
+                spawned.ok_or_else(|| Error::Msg(format!("there is no model {code} in this run")))
+            }
         }
     }
 
@@ -77,19 +88,21 @@ impl ModelStep<'_> {
         passes.forward.push((model, role));
         match model {
             Model::Policy => passes.tokens += tokens,
-            Model::Reference => passes.reference_tokens += tokens,
+            Model::Reference | Model::Spawned(_) => passes.reference_tokens += tokens,
         }
     }
 
-    /// The trained model has other weights now: what was computed with the old ones is void.
-    pub(super) fn forget_policy(&self) {
+    /// What was computed with this model's weights is void.
+    pub(super) fn forget(&self, gone: Model) {
         let mut passes = self.passes.borrow_mut();
-        passes
-            .hidden
-            .retain(|(model, _), _| *model != Model::Policy);
-        passes
-            .layers
-            .retain(|(model, _), _| *model != Model::Policy);
+        passes.hidden.retain(|(model, _), _| *model != gone);
+        passes.layers.retain(|(model, _), _| *model != gone);
+    }
+
+    /// The trained model has other weights now.
+    pub(super) fn forget_policy(&self) {
+        self.forget(Model::Policy);
+        let mut passes = self.passes.borrow_mut();
         passes.head_rows_back = 0;
         passes.layers_back.clear();
     }
@@ -118,14 +131,14 @@ impl ModelStep<'_> {
         }
     }
 
-    /// Floating-point operations of the passes since this was last asked, `costs` being those of the trained model and of the
-    /// original.
+    /// Floating-point operations of the passes since this was last asked, `costs` being those of the trained model and of a
+    /// frozen one.
     pub fn take_forward_flops(&self, costs: &[PassFlops; 2]) -> f64 {
         let mut passes = self.passes.borrow_mut();
         let [policy, reference] = costs;
         let of = |model| match model {
             Model::Policy => policy,
-            Model::Reference => reference,
+            Model::Reference | Model::Spawned(_) => reference,
         };
         let layers = passes.forward.drain(..).filter_map(|(model, role)| {
             let batch = self.batches.get(&role)?;
@@ -182,7 +195,7 @@ impl ModelStep<'_> {
                 *layers = (*layers).max(layer + 1);
                 output
             }
-            Model::Reference => output.detach(),
+            Model::Reference | Model::Spawned(_) => output.detach(),
         })
     }
 
@@ -204,7 +217,7 @@ impl ModelStep<'_> {
         let hidden = self.hidden(model, role)?;
         let batch = self.batch(role)?;
         self.count_head(model, role, batch.rows(Positions::Answer).len());
-        let logprobs = batch.logprobs_of(self.decoder(model)?, &hidden);
+        let logprobs = batch.logprobs_of(&self.decoder(model)?, &hidden);
         logprobs.map_err(Error::wrap)
     }
 }
@@ -217,6 +230,10 @@ impl StepSource for ModelStep<'_> {
     fn reference_token_logprobs(&self, role: Role) -> Result<Tensor> {
         let remembered = self.remembered.and_then(|remembered| remembered(role));
         remembered.unwrap_or_else(|| self.logprobs(Model::Reference, role))
+    }
+
+    fn spawned_token_logprobs(&self, model: u32, role: Role) -> Result<Tensor> {
+        self.logprobs(Model::Spawned(model), role)
     }
 
     fn answer_lengths(&self, role: Role) -> Vec<usize> {
@@ -249,16 +266,18 @@ impl StepSource for ModelStep<'_> {
             Measure::Divergence => Comparison::Divergence,
             Measure::CrossEntropy => Comparison::CrossEntropy,
         };
-        let teacher_hidden = match request.teacher {
-            Model::Policy => None,
-            Model::Reference => {
-                self.count_head(Model::Reference, request.role, rows.len());
-                Some(self.hidden(Model::Reference, request.role)?)
-            }
+        let frozen = |model| {
+            self.count_head(model, request.role, rows.len());
+            Ok::<_, Error>((self.decoder(model)?, self.hidden(model, request.role)?))
         };
-        let teacher = match &teacher_hidden {
+        let teacher = match request.teacher {
+            Model::Policy => None,
+            model => Some(frozen(model)?),
+        };
+        let second = match request.contrast {
             None => None,
-            Some(hidden) => Some((self.decoder(Model::Reference)?, hidden)),
+            Some((Model::Policy, alpha)) => Some(((self.policy.clone(), hidden.clone()), alpha)),
+            Some((model, alpha)) => Some((frozen(model)?, alpha)),
         };
         let mut labels = batch.labels(positions);
         if request.stand_in > 0 {
@@ -271,7 +290,16 @@ impl StepSource for ModelStep<'_> {
         }
         let shifted = (labels, request.shift as f32);
         self.policy
-            .compare(&hidden, &rows, teacher, shifted, comparison)
+            .compare(
+                &hidden,
+                &rows,
+                teacher.as_ref().map(|(model, hidden)| (model, hidden)),
+                second
+                    .as_ref()
+                    .map(|((model, hidden), alpha)| (model, hidden, *alpha as f32)),
+                shifted,
+                comparison,
+            )
             .map_err(Error::wrap)
     }
 

@@ -16,7 +16,7 @@ use harness_model::{Decoder, PassFlops};
 use serde_json::Value;
 
 use super::job::StepRecord;
-use super::model_step::ModelStep;
+use super::model_step::{ModelStep, SpawnedModels};
 use super::optimizers;
 use super::options::TrainingOptions;
 
@@ -25,6 +25,7 @@ pub struct OwnLoop<'a> {
     parts: LoopParts<'a>,
     schedule: Schedule,
     step: RefCell<Option<ModelStep<'a>>>,
+    spawned: SpawnedModels,
     gradients: RefCell<GradientSet>,
     course: RefCell<Course>,
     cancelled: Cell<bool>,
@@ -32,7 +33,7 @@ pub struct OwnLoop<'a> {
     last_update: Rc<Cell<(f64, f64)>>,
 }
 
-/// Hears of a finished step, with the method's messages, and says whether to go on.
+/// Who hears of a finished step, with the method's messages, and says whether to go on.
 pub type Report<'a> = dyn FnMut(StepRecord, Vec<String>) -> Result<bool> + 'a;
 
 /// What a loop works with.
@@ -43,13 +44,15 @@ pub struct LoopParts<'a> {
     pub original: Option<&'a Decoder>,
     /// What steps change.
     pub variables: &'a BTreeMap<String, Var>,
+    /// A frozen model with other values of those.
+    pub freeze: &'a dyn Fn(&ParameterMap) -> Result<Decoder>,
     /// Where batches come from.
     pub batches: RefCell<Box<dyn BatchSource + 'a>>,
-    /// What passes through the model being trained, and through the original, cost.
+    /// What passes through the model being trained, and through a frozen one, cost.
     pub costs: [PassFlops; 2],
     /// Budget, schedule, and what optimisers are made with.
     pub options: &'a TrainingOptions,
-    /// Who hears of each finished step, with the method's messages, and says whether to go on; an error ends the run at once.
+    /// Who hears of each finished step; an error ends the run at once.
     pub report: RefCell<Box<Report<'a>>>,
 }
 
@@ -125,6 +128,7 @@ impl<'a> OwnLoop<'a> {
                 kind: options.schedule,
             },
             step: RefCell::new(None),
+            spawned: SpawnedModels::default(),
             gradients: RefCell::new(GradientSet::new(parts.variables)),
             course: RefCell::new(Course::new(0)),
             cancelled: Cell::new(false),
@@ -160,6 +164,10 @@ impl StepSource for OwnLoop<'_> {
             return Ok(answers.logprobs);
         }
         self.ask(|step| step.reference_token_logprobs(role))
+    }
+
+    fn spawned_token_logprobs(&self, model: u32, role: Role) -> Result<Tensor> {
+        self.ask(|step| step.spawned_token_logprobs(model, role))
     }
 
     fn answer_lengths(&self, role: Role) -> Vec<usize> {
@@ -230,6 +238,7 @@ impl TrainingRun for OwnLoop<'_> {
         let step = ModelStep {
             policy: self.parts.policy,
             reference: self.parts.original,
+            spawned: self.spawned.clone(),
             batches,
             remembered: None,
             // Asked of the run, not of its step.
@@ -270,6 +279,19 @@ impl TrainingRun for OwnLoop<'_> {
     fn parameters_changed(&self) {
         if let Some(step) = &*self.step.borrow() {
             step.forget_policy();
+        }
+    }
+
+    fn spawn(&self, model: u32, parameters: &ParameterMap) -> Result<()> {
+        let frozen = (self.parts.freeze)(parameters)?;
+        self.spawned.borrow_mut().insert(model, frozen);
+        Ok(())
+    }
+
+    fn drop_model(&self, model: u32) {
+        self.spawned.borrow_mut().remove(&model);
+        if let Some(step) = &*self.step.borrow() {
+            step.forget(Model::Spawned(model));
         }
     }
 

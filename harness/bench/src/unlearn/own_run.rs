@@ -66,10 +66,12 @@ impl OwnRun {
             memory: AnswerMemory::new(costs[1].clone()),
             drawn: 0,
         };
+        let freeze = |values: &_| trainee.frozen(values).map_err(Error::wrap);
         let run = OwnLoop::new(LoopParts {
             policy: trainee.decoder(),
             original: trainee.original(),
             variables: trainee.variables(),
+            freeze: &freeze,
             batches: RefCell::new(Box::new(documents)),
             costs,
             options: &job.training,

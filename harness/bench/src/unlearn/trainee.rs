@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Var};
+use candle_core::{Device, Tensor, Var};
 use fancy_regex::Regex;
 use harness_model::{
     Decoder, DecoderSpec, FrozenPrecision, Lora, Model, PassFlops, Weights, write_model_files,
@@ -116,6 +116,18 @@ impl Trainee {
     /// The model as it was, if it is kept.
     pub(super) fn original(&self) -> Option<&Decoder> {
         self.original.as_ref()
+    }
+
+    /// A frozen model of its own that has `values` in the place of what steps change; weights that are not trained are shared.
+    ///
+    /// # Errors
+    /// When a variable has no value, or one of another shape.
+    pub(super) fn frozen(&self, values: &BTreeMap<String, Tensor>) -> Result<Decoder> {
+        let weights = match &self.learned {
+            Learned::Weights(weights) => weights.with_values(values)?,
+            Learned::Adapter { lora, base } => base.with_adapters(&lora.with_values(values)?)?,
+        };
+        Ok(Decoder::new(self.decoder.spec().clone(), &weights)?)
     }
 
     /// What steps change: weights by their names, or an adapter's matrices as `<projection>.lora_A.weight` and

@@ -11,7 +11,7 @@ use harness_model::{Model, PassFlops};
 
 use super::answer_memory::AnswerMemory;
 use super::job::{StepRecord, UnlearnJob};
-use super::model_step::ModelStep;
+use super::model_step::{ModelStep, SpawnedModels};
 use super::optimizers;
 use super::role_data::RoleData;
 use super::run_state::{Progress, RunState};
@@ -105,6 +105,7 @@ impl Unlearning {
         let source = ModelStep {
             policy: self.trainee.decoder(),
             reference: original,
+            spawned: SpawnedModels::default(),
             batches: self.data.batches(),
             remembered: Some(&remembered),
             progress: [

@@ -19,7 +19,7 @@ use candle_core::{Device, Tensor};
 
 use crate::error::{ModelError, Result};
 use crate::ops::{
-    Comparison, RotaryTable, SoftTargets, TokenScore, compare_with_teacher, logit_spread,
+    Comparison, Contrast, RotaryTable, SoftTargets, TokenScore, compare_with_teacher, logit_spread,
 };
 use crate::packed::{Block, PackedBatch};
 use crate::projection::Projection;
@@ -272,7 +272,8 @@ impl Decoder {
 
     /// How far the model's distribution after each of `rows` is from a teacher's, in nats: `[rows]`, differentiable. The teacher is
     /// a decoder with its hidden states of the same rows, or without one the model itself, as a constant; `shift` is taken off its
-    /// logit of each row's label.
+    /// logit of each row's label. With `contrast`, a third decoder likewise and a strength alpha, the teacher's logits t are
+    /// t − alpha · max(c − t, 0) before that.
     ///
     /// # Errors
     /// When a row or label does not exist, or the vocabularies differ.
@@ -281,6 +282,7 @@ impl Decoder {
         hidden: &Tensor,
         rows: &[usize],
         teacher: Option<(&Self, &Tensor)>,
+        contrast: Option<(&Self, &Tensor, f32)>,
         (labels, shift): (Vec<Option<u32>>, f32),
         comparison: Comparison,
     ) -> Result<Tensor> {
@@ -288,8 +290,18 @@ impl Decoder {
             let hidden = self.rows(hidden, rows)?;
             Ok::<_, ModelError>((hidden, teacher.head.0.clone()))
         });
+        let contrast = contrast.map(|(third, hidden, alpha)| {
+            let hidden = self.rows(hidden, rows)?;
+            let head = third.head.0.clone();
+            Ok::<_, ModelError>(Contrast {
+                hidden,
+                head,
+                alpha,
+            })
+        });
         let targets = SoftTargets {
             teacher: teacher.transpose()?,
+            contrast: contrast.transpose()?,
             labels,
             shift,
         };

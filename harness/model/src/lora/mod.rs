@@ -164,6 +164,28 @@ impl Lora {
         same
     }
 
+    /// The same adapter with other values, by the names that [`Self::trainable`] gives its tensors, as constants and without dropout.
+    ///
+    /// # Errors
+    /// When a tensor has no value, or one of another shape.
+    pub fn with_values(&self, values: &BTreeMap<String, Tensor>) -> Result<Self> {
+        let mut changed = self.without_dropout();
+        for (name, adapter) in &mut changed.adapters {
+            for (tensor, part) in [
+                (&mut adapter.down, peft::down_name(name)),
+                (&mut adapter.up, peft::up_name(name)),
+            ] {
+                let value = values.get(&part);
+                let Some(value) = value.filter(|value| value.shape() == tensor.shape()) else {
+                    let problem = format!("no values of shape {:?} for {part}", tensor.shape());
+                    return Err(ModelError::BadInput(problem));
+                };
+                *tensor = value.detach();
+            }
+        }
+        Ok(changed)
+    }
+
     /// Lets the masks of dropout go on from those of batch `batch`, whatever was drawn before.
     pub fn begin_batch(&self, batch: u64) {
         // All adapters share one stream.

@@ -50,4 +50,4 @@ pub use rotary::{RotaryTable, rotary};
 pub use sum::sum;
 pub use token_scores::{TokenScore, token_logprobs, token_scores};
 pub(crate) use vector::{kernel, output, square_sum};
-pub use vocabulary::{Comparison, SoftTargets, compare_with_teacher, logit_spread};
+pub use vocabulary::{Comparison, Contrast, SoftTargets, compare_with_teacher, logit_spread};

@@ -22,10 +22,23 @@ const MOST_SHIFT: f32 = 1e4;
 pub struct SoftTargets {
     /// Hidden states [rows, width] and head of another model; absent: the model itself, as a constant.
     pub teacher: Option<(Tensor, TokenHead)>,
+    /// What the teacher is pushed away from before the shift.
+    pub contrast: Option<Contrast>,
     /// Of each row the token that `shift` is for.
     pub labels: Vec<Option<u32>>,
     /// What is taken off the label's logit; infinite to remove the label.
     pub shift: f32,
+}
+
+/// A third model that a teacher goes away from where that is the surer one: logits t of the teacher become t − alpha · max(c − t, 0).
+#[derive(Clone, Debug)]
+pub struct Contrast {
+    /// Hidden states [rows, width] of the third model.
+    pub hidden: Tensor,
+    /// Its head, over the same vocabulary.
+    pub head: TokenHead,
+    /// How far to go; finite.
+    pub alpha: f32,
 }
 
 /// Which number a comparison with [`SoftTargets`] gives; both have the same gradients.
@@ -91,23 +104,39 @@ kernel! {
     }
 }
 
+kernel! {
+    /// Pushes a teacher's logits away from a third model's where those are larger.
+    fn push_away<'a>(teacher: &'a mut [f32], third: &'a [f32], alpha: f32) {
+        for (teacher, third) in teacher.iter_mut().zip(third) {
+            *teacher -= alpha * (*third - *teacher).max(0.0);
+        }
+    }
+}
+
+/// Another model's logits where `piece` has the trained model's.
+fn logits_beside(piece: &Piece, hidden: &Tensor, head: &TokenHead) -> Result<Vec<f32>> {
+    let bias = head.bias_or_empty()?;
+    let [h, w, b] = [hidden, &head.weight, &bias].map(|t| CpuValues::of(Compared::NAME, t));
+    let head = Head {
+        hidden: h.matrix()?,
+        weight: w.matrix()?,
+        bias: b.slice()?,
+        soft_cap: head.soft_cap,
+    };
+    Ok(head.logits(&piece.rows, &piece.tokens))
+}
+
 impl Compared {
-    /// The teacher's logits, shifted, where `piece` has the model's.
+    /// The teacher's logits, contrasted and shifted, where `piece` has the model's.
     fn teacher_piece(&self, piece: &Piece) -> Result<Vec<f32>> {
         let mut logits = match &self.targets.teacher {
             None => piece.logits.clone(),
-            Some((hidden, head)) => {
-                let bias = head.bias_or_empty()?;
-                let [h, w, b] = [hidden, &head.weight, &bias].map(|t| CpuValues::of(Self::NAME, t));
-                let head = Head {
-                    hidden: h.matrix()?,
-                    weight: w.matrix()?,
-                    bias: b.slice()?,
-                    soft_cap: head.soft_cap,
-                };
-                head.logits(&piece.rows, &piece.tokens)
-            }
+            Some((hidden, head)) => logits_beside(piece, hidden, head)?,
         };
+        if let Some(contrast) = &self.targets.contrast {
+            let third = logits_beside(piece, &contrast.hidden, &contrast.head)?;
+            push_away(&mut logits, &third, contrast.alpha);
+        }
         let width = piece.tokens.len();
         for (row, label) in piece
             .rows
@@ -244,7 +273,19 @@ fn check(hidden: &Tensor, head: &TokenHead, targets: Option<&SoftTargets>) -> Re
     let Some(targets) = targets else {
         return Ok(());
     };
-    if let Some((hidden, head)) = &targets.teacher {
+    let contrast = targets.contrast.as_ref();
+    if let Some(alpha) = contrast
+        .map(|contrast| contrast.alpha)
+        .filter(|alpha| !alpha.is_finite())
+    {
+        bail!("a contrast of strength {alpha}");
+    }
+    let teacher = targets
+        .teacher
+        .as_ref()
+        .map(|(hidden, head)| (hidden, head));
+    let contrast = contrast.map(|contrast| (&contrast.hidden, &contrast.head));
+    for (hidden, head) in teacher.into_iter().chain(contrast) {
         let ((teacher_rows, width), (teacher_vocabulary, weight_width)) =
             (hidden.dims2()?, head.weight.dims2()?);
         if (teacher_rows, width, teacher_vocabulary) != (rows, weight_width, vocabulary) {
@@ -284,6 +325,11 @@ pub fn compare_with_teacher(
     let teacher = targets.teacher.as_ref();
     let targets = SoftTargets {
         teacher: teacher.map(|(hidden, head)| (hidden.detach(), head.detach())),
+        contrast: targets.contrast.as_ref().map(|contrast| Contrast {
+            hidden: contrast.hidden.detach(),
+            head: contrast.head.detach(),
+            alpha: contrast.alpha,
+        }),
         labels: targets.labels.clone(),
         shift: targets.shift.clamp(-MOST_SHIFT, MOST_SHIFT),
     };

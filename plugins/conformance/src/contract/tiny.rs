@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor, Var};
-use harness_bench::unlearn::ModelStep;
+use harness_bench::unlearn::{ModelStep, SpawnedModels};
 use harness_host::{LoadedMethod, MethodInstance, Need, Role, StepLoss};
 use harness_model::train::{AnswerBatch, GradientSet, TokenizedPair};
 use harness_model::{Decoder, DecoderSpec, Weights, read_spec};
@@ -36,6 +36,8 @@ pub(super) const TURNED: [usize; 3] = [2, 0, 1];
 pub(super) struct Tiny {
     pub(super) policy: Decoder,
     pub(super) reference: Decoder,
+    /// The policy's, variables.
+    pub(super) weights: Weights,
     /// What the policy is now, to stay so.
     pub(super) snapshot: Decoder,
     pub(super) variables: BTreeMap<String, Var>,
@@ -50,6 +52,7 @@ impl Tiny {
             policy: Decoder::new(spec.clone(), &policy).map_err(text)?,
             snapshot: Decoder::new(spec.clone(), &moved(&weights)?.0).map_err(text)?,
             reference: Decoder::new(spec, &weights).map_err(text)?,
+            weights: policy,
             variables,
         })
     }
@@ -60,6 +63,7 @@ impl Tiny {
         ModelStep {
             policy: &self.policy,
             reference: Some(&self.reference),
+            spawned: SpawnedModels::default(),
             batches: ROLES
                 .map(|role| (role, batch(role, is_whole, order)))
                 .into(),

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use candle_core::Result as CandleResult;
+use candle_core::{Error, Result as CandleResult};
 use harness_bench::unlearn::{BatchSource, LoopParts, OwnLoop, RememberedAnswers, TrainingOptions};
 use harness_host::{HostError, LoadedMethod, Role, Trained};
 use harness_model::train::AnswerBatch;
@@ -64,10 +64,15 @@ pub(super) fn train(
         method,
         drawn: 0,
     };
+    let freeze = |values: &_| {
+        let weights = tiny.weights.with_values(values).map_err(Error::wrap)?;
+        Decoder::new(tiny.policy.spec().clone(), &weights).map_err(Error::wrap)
+    };
     let run = OwnLoop::new(LoopParts {
         policy: &tiny.policy,
         original: Some(&tiny.reference),
         variables: &tiny.variables,
+        freeze: &freeze,
         batches: RefCell::new(Box::new(batches)),
         costs: [&tiny.policy, &tiny.reference].map(|model| PassFlops::frozen(model.spec())),
         options: &settings,

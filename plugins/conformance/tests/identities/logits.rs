@@ -148,6 +148,7 @@ impl Batch {
         let teacher = match request.teacher {
             Model::Policy => own.detach(),
             Model::Reference => Self::select(&self.original, &chosen)?,
+            Model::Spawned(code) => bail!("there is no model {code} here"),
         };
         let mut shifted: Vec<Vec<f32>> = teacher.to_vec2()?;
         for (row, &place) in shifted.iter_mut().zip(&chosen) {

@@ -5,12 +5,12 @@ use std::ffi::c_void;
 
 use candle_core::{Device, Tensor};
 use harness_abi::{
-    Distribution, HIDDEN_STATES, Handle, HiddenStates, Measure, Model, Progress, Status, TRAINER,
-    Text,
+    Distribution, HIDDEN_STATES, Handle, HiddenStates, Measure, Progress, Status, TRAINER, Text,
 };
 
 use super::{
-    MAX_RANK, MAX_VALUES, count_of, issue, positions_of, role, trainer, unknown, with_step,
+    MAX_RANK, MAX_VALUES, count_of, issue, model_of, positions_of, role, trainer, unknown,
+    with_step,
 };
 use crate::fault::Fault;
 use crate::source::MeasureRequest;
@@ -38,7 +38,8 @@ pub(super) unsafe extern "C" fn measure(
             measure: Measure::from_code(measure).ok_or_else(|| unknown(NAME, NAME, measure))?,
             role: role(NAME, role_code)?,
             positions: positions_of(NAME, positions)?,
-            teacher: Model::from_code(teacher).ok_or_else(|| unknown(NAME, "model", teacher))?,
+            teacher: model_of(NAME, teacher)?,
+            contrast: None,
             shift,
             stand_in,
         })
@@ -147,7 +148,7 @@ unsafe extern "C" fn hidden_length(
 ) -> Handle {
     const NAME: &str = "length";
     issue(context, |step| {
-        let model = Model::from_code(model).ok_or_else(|| unknown(NAME, "model", model))?;
+        let model = model_of(NAME, model)?;
         let (role, positions) = (role(NAME, role_code)?, positions_of(NAME, positions)?);
         step.hidden_length(model, role, positions, layer)
     })

@@ -2,10 +2,11 @@
 
 use std::ffi::c_void;
 
-use harness_abi::{Distribution, Handle, Operation, Status, Text, TextSink, TrainerTable};
+use harness_abi::{Distribution, Handle, Measure, Operation, Status, Text, TextSink, TrainerTable};
 
-use super::{MAX_INPUTS, unknown, with_step};
+use super::{MAX_INPUTS, issue as issue_tensor, model_of, positions_of, role, unknown, with_step};
 use crate::fault::Fault;
+use crate::source::MeasureRequest;
 use crate::step::Step;
 use crate::text::{self, read_slice};
 use crate::training::Training;
@@ -30,6 +31,9 @@ pub(super) static TABLE: TrainerTable = TrainerTable {
     optimizer: Some(optimizer),
     step: Some(step),
     finish_step: Some(finish_step),
+    spawn: Some(spawn),
+    drop_model: Some(drop_model),
+    contrast_cross_entropy: Some(contrast_cross_entropy),
 };
 
 /// Runs `work` on the training that `context` names; `refused` where there is none.
@@ -78,11 +82,11 @@ fn attempt(
 }
 
 /// Like [`attempt`], for work that comes to a number, which goes to `place`.
-fn measure(
+fn measure<N>(
     context: *mut c_void,
     operation: &str,
-    (place, reason): (*mut f64, TextSink),
-    work: impl FnOnce(&Step<'_>, &Training<'_>) -> Result<f64, Fault>,
+    (place, reason): (*mut N, TextSink),
+    work: impl FnOnce(&Step<'_>, &Training<'_>) -> Result<N, Fault>,
 ) -> Status {
     attempt(context, reason, |step, training| {
         if place.is_null() || !place.is_aligned() {
@@ -245,5 +249,42 @@ unsafe extern "C" fn step(
 unsafe extern "C" fn finish_step(context: *mut c_void, loss: Handle, reason: TextSink) -> Status {
     attempt(context, reason, |step, training| {
         step.finish_step(training, loss)
+    })
+}
+
+unsafe extern "C" fn spawn(
+    context: *mut c_void,
+    set: Handle,
+    model: *mut u32,
+    reason: TextSink,
+) -> Status {
+    measure(context, "spawn", (model, reason), |step, training| {
+        step.spawn(training, set)
+    })
+}
+
+unsafe extern "C" fn drop_model(context: *mut c_void, model: u32, reason: TextSink) -> Status {
+    attempt(context, reason, |_, training| training.drop_model(model))
+}
+
+unsafe extern "C" fn contrast_cross_entropy(
+    context: *mut c_void,
+    role_code: u32,
+    positions: u32,
+    teacher: u32,
+    second: u32,
+    alpha: f64,
+) -> Handle {
+    const NAME: &str = "contrast_cross_entropy";
+    issue_tensor(context, |step| {
+        step.measure(&MeasureRequest {
+            measure: Measure::CrossEntropy,
+            role: role(NAME, role_code)?,
+            positions: positions_of(NAME, positions)?,
+            teacher: model_of(NAME, teacher)?,
+            contrast: Some((model_of(NAME, second)?, alpha)),
+            shift: 0.0,
+            stand_in: 0,
+        })
     })
 }

@@ -2,12 +2,12 @@
 //! shape than was asked for.
 
 use candle_core::{DType, Tensor};
-use harness_abi::{Handle, Measure, Model, Positions, Role};
+use harness_abi::{Handle, Measure, Positions, Role};
 
 use super::Step;
 use crate::error::plain;
 use crate::fault::{Computed, Fault};
-use crate::source::MeasureRequest;
+use crate::source::{MeasureRequest, Model};
 use crate::{HostError, Need, compute};
 
 impl Step<'_> {
@@ -54,6 +54,12 @@ impl Step<'_> {
             if request.shift.is_nan() {
                 return Err(Fault::new(NAME, "its shift is NaN"));
             }
+            if let Some((second, alpha)) = request.contrast {
+                self.permit(NAME, second, request.role)?;
+                if !alpha.is_finite() {
+                    return Err(Fault::new(NAME, format!("its alpha is {alpha}")));
+                }
+            }
         }
         let values = self.source.measure(request);
         self.provided(NAME, request.role, values, lengths.iter().sum())
@@ -63,6 +69,12 @@ impl Step<'_> {
     pub(super) fn permit(&self, operation: &str, model: Model, role: Role) -> Result<(), Fault> {
         if let Some(training) = &self.training {
             training.require_batch(operation)?;
+        }
+        if let Model::Spawned(code) = model {
+            let known = self.training.as_ref();
+            if !known.is_some_and(|training| training.has_model(code)) {
+                return Err(no_model(operation, code));
+            }
         }
         let reference = (model == Model::Reference).then_some(Need::Reference);
         [Need::of_role(role), reference]
@@ -86,6 +98,7 @@ impl Step<'_> {
         let batch = match model {
             Model::Policy => self.source.token_logprobs(role),
             Model::Reference => self.source.reference_token_logprobs(role),
+            Model::Spawned(code) => self.source.spawned_token_logprobs(code, role),
         };
         let batch = batch.map_err(|error| plain(&error))?;
         let tokens: usize = self.source.answer_lengths(role).iter().sum();
@@ -99,7 +112,7 @@ impl Step<'_> {
         let batch = batch.to_dtype(DType::F32).map_err(|error| plain(&error))?;
         Ok(match model {
             Model::Policy => batch,
-            Model::Reference => batch.detach(),
+            Model::Reference | Model::Spawned(_) => batch.detach(),
         })
     }
 
@@ -165,4 +178,12 @@ impl Step<'_> {
             .source_failure
             .get_or_insert(failure);
     }
+}
+
+/// Why a code of a spawned model leads nowhere.
+pub(crate) fn no_model(operation: &str, code: u32) -> Fault {
+    let cause = format!(
+        "model code {code} names no model: it was dropped, or never spawned in this training"
+    );
+    Fault::new(operation, cause)
 }

@@ -1,10 +1,11 @@
 //! What a step tells of layers' outputs. It refuses the original's to methods that do not declare it.
 
-use harness_abi::{Handle, Model, Positions, Role};
+use harness_abi::{Handle, Positions, Role};
 
 use super::Step;
 use crate::error::plain;
 use crate::fault::{Computed, Fault};
+use crate::source::Model;
 
 impl Step<'_> {
     pub(crate) fn squared_distance(
@@ -54,7 +55,7 @@ impl Step<'_> {
             .map_err(|error| Fault::new(NAME, plain(&error)))?;
         let values = match model {
             Model::Policy => values,
-            Model::Reference => values.detach(),
+            Model::Reference | Model::Spawned(_) => values.detach(),
         };
         self.provided(NAME, role, Ok(values), lengths.iter().sum())
     }

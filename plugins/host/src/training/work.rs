@@ -53,6 +53,17 @@ impl Step<'_> {
         )
     }
 
+    /// The code of a new frozen model with these parameters.
+    pub(crate) fn spawn(&self, training: &Training<'_>, set: Handle) -> Result<u32, Fault> {
+        const NAME: &str = "spawn";
+        let set = self.finite_set(training, NAME, set)?;
+        let code = training.next_model.get();
+        provided(NAME, training.run.spawn(code, &set))?;
+        training.next_model.set(code + 1);
+        training.models.borrow_mut().insert(code);
+        Ok(code)
+    }
+
     pub(crate) fn set_weights(&self, training: &Training<'_>, set: Handle) -> Result<(), Fault> {
         const NAME: &str = "set_weights";
         let set = self.finite_set(training, NAME, set)?;

@@ -19,6 +19,7 @@ struct Run {
     parameters: BTreeMap<String, Var>,
     records: RefCell<Vec<FinishedStep>>,
     batches: Cell<usize>,
+    spawned: RefCell<BTreeMap<u32, ParameterMap>>,
     seed: u64,
     stops_after: usize,
 }
@@ -39,6 +40,7 @@ impl Run {
             ]),
             records: RefCell::default(),
             batches: Cell::new(0),
+            spawned: RefCell::default(),
             seed: 5,
             stops_after: usize::MAX,
         }
@@ -59,6 +61,10 @@ impl Run {
     }
 }
 
+fn logprobs(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    a.sqr()?.neg()?.broadcast_sub(&b.sqr()?.sum_all()?)
+}
+
 fn trainer(options: &Value) -> MethodInstance {
     let method = LoadedMethod::open(&fixture("trainer")).unwrap();
     method.create(options).unwrap()
@@ -67,7 +73,12 @@ fn trainer(options: &Value) -> MethodInstance {
 impl StepSource for Run {
     fn token_logprobs(&self, _: Role) -> Result<Tensor> {
         let [a, b] = ["layers.0.a", "layers.1.b"].map(|name| self.parameters[name].as_tensor());
-        a.sqr()?.neg()?.broadcast_sub(&b.sqr()?.sum_all()?)
+        logprobs(a, b)
+    }
+
+    fn spawned_token_logprobs(&self, model: u32, _: Role) -> Result<Tensor> {
+        let set = &self.spawned.borrow()[&model];
+        logprobs(&set["layers.0.a"], &set["layers.1.b"])
     }
 
     fn reference_token_logprobs(&self, _: Role) -> Result<Tensor> {
@@ -120,6 +131,16 @@ impl TrainingRun for Run {
             return Ok(Box::new(Descent(self.parameters.clone())));
         }
         bail!("no optimiser is called `{kind}`")
+    }
+
+    fn spawn(&self, model: u32, parameters: &ParameterMap) -> Result<()> {
+        let before = self.spawned.borrow_mut().insert(model, parameters.clone());
+        assert!(before.is_none() && model >= 16);
+        Ok(())
+    }
+
+    fn drop_model(&self, model: u32) {
+        assert!(self.spawned.borrow_mut().remove(&model).is_some());
     }
 
     fn finish_step(&self, finished: FinishedStep) -> Result<()> {
@@ -310,6 +331,26 @@ fn a_change_is_turned_round_and_scaled() {
         let expected = start - 2.0 * (forth - start);
         assert!((back - expected).abs() < 1e-5, "{back} is not {expected}");
     }
+}
+
+#[test]
+fn a_second_model_stays_what_it_was_and_goes_when_it_is_dropped() {
+    let run = Run::new();
+    run.train("second model").unwrap();
+    let records = run.records.borrow();
+    let logged: BTreeMap<_, _> = records[1].logged.iter().cloned().collect();
+    assert!((logged["second"] - logged["before"]).abs() < 1e-6);
+    assert!((logged["second"] - logged["after"]).abs() > 1e-2);
+    assert!(run.spawned.borrow().is_empty());
+    assert_refused(
+        "dropped model",
+        &["`measure`", "model code 16 names no model"],
+    );
+    assert_refused("gradient of a second model", &["`gradients`", "constant"]);
+    assert_untouched(
+        "broken second model",
+        &["`spawn`", "not finite", "layers.0.a"],
+    );
 }
 
 #[test]

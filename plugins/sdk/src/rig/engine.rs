@@ -192,7 +192,7 @@ impl RigEngine {
         let own = self.batch(Model::Policy, asked.role)?;
         let teacher = match asked.measure {
             Measure::LogitSpread => own,
-            _ => self.batch(asked.teacher, asked.role)?,
+            _ => self.batch(model_of(asked.teacher)?, asked.role)?,
         };
         let what = (asked.measure, asked.positions);
         let numbers = self.numbers(asked.role)?;
@@ -215,6 +215,10 @@ impl RigEngine {
             ))),
         }
     }
+}
+
+fn model_of(code: u32) -> Result<Model> {
+    Model::from_code(code).ok_or_else(|| Error::new("the test rig has no second models"))
 }
 
 fn vector(elements: Vec<Dual>) -> Array {
@@ -274,8 +278,8 @@ fn mismatch(operation: &str, inputs: &[&Array]) -> Error {
 }
 
 impl engine::Engine for RigEngine {
-    fn token_logprobs(&self, model: Model, role: Role) -> Handle {
-        self.push(self.tokens(model, role))
+    fn token_logprobs(&self, model: u32, role: Role) -> Handle {
+        self.push(model_of(model).and_then(|model| self.tokens(model, role)))
     }
 
     fn position_counts(&self, role: Role, positions: Positions) -> Handle {
@@ -315,6 +319,17 @@ impl engine::Engine for RigEngine {
 
     fn measure(&self, question: &Question) -> Handle {
         self.push(self.measures(question))
+    }
+
+    fn contrast_cross_entropy(
+        &self,
+        _: Role,
+        _: Positions,
+        [_, second]: [u32; 2],
+        _: f64,
+    ) -> Handle {
+        let refused = model_of(second).map(|_| vector(Vec::new()));
+        self.push(refused)
     }
 
     fn read(&self, handle: Handle) -> Result<Vec<f64>> {

@@ -34,6 +34,11 @@ pub(in crate::ops) fn compare_with_teacher(
         None => own.detach(),
         Some((hidden, head)) => logits(hidden, head)?.detach(),
     };
+    if let Some(contrast) = &targets.contrast {
+        let third = logits(&contrast.hidden, &contrast.head)?.detach();
+        let ahead = (third - &teacher)?.relu()?;
+        teacher = (teacher - (ahead * f64::from(contrast.alpha))?)?;
+    }
     let device = hidden.device();
     let labelled: Vec<(u32, f32)> = targets
         .labels
