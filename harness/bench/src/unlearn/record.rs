@@ -47,8 +47,9 @@ impl UnlearnSummary {
             steps: steps.len(),
             tokens: steps.iter().map(|step| step.tokens).sum(),
             reference_tokens: steps.iter().map(|step| step.reference_tokens).sum(),
-            flops: steps.iter().map(|step| step.flops).sum(),
-            seconds: steps.iter().map(|step| step.seconds).sum(),
+            // The sum of nothing is −0 otherwise.
+            flops: steps.iter().map(|step| step.flops).sum::<f64>() + 0.0,
+            seconds: steps.iter().map(|step| step.seconds).sum::<f64>() + 0.0,
             first_loss: loss(steps.first()),
             last_loss: loss(steps.last()),
             peak_memory_bytes,
