@@ -18,7 +18,7 @@ struct Entry<'a> {
     value: f64,
 }
 
-/// The file's contents: columns `row`, `kind`, `seed`, `set` (`forget`, `paraphrased`, `retain`, `utility`, `rounded_4` …), `task`,
+/// The file's contents: columns `row`, `kind`, `seed`, `set` (`forget`, `paraphrased`, `holdout`, `retain`, `utility`, `rounded_4` …), `task`,
 /// `metric`, `document`, `chance` (of utility tasks) and `value`.
 ///
 /// # Errors
@@ -87,6 +87,7 @@ fn add_scores<'a>(subject: &'a Subject, scores: &'a Scores, entries: &mut Vec<En
     add_set("forget", &scores.forget);
     for (set, scores) in [
         ("paraphrased", &scores.paraphrased),
+        ("holdout", &scores.holdout),
         ("retain", &scores.retain),
     ] {
         if let Some(scores) = scores {
