@@ -121,21 +121,28 @@ impl Trainer for FixtureTrainer {
                 step(run, &run.sgd()?)?;
                 run.scale_change(&before, -2.0)
             }
-            "second model" => keep_second(run),
-            "gradient of a second model" => {
-                let batch = run.next_batch()?;
-                let second = run.spawn(&run.weights())?;
-                let loss = batch.second_token_logprobs(&second, Forget).mean();
-                run.gradients(&loss).check()
-            }
-            "dropped model" => {
-                let batch = run.next_batch()?;
-                let teacher = Teacher::second(&run.spawn(&run.weights())?);
-                batch.divergence(Forget, Positions::Answer, teacher).check()
-            }
-            "broken second model" => run.spawn(&(run.weights() * 0.0).log()).map(drop),
-            other => Err(Error::new(format!("act `{other}` is unknown"))),
+            other => with_second_model(run, other),
         }
+    }
+}
+
+/// What goes wrong, or well, with a second model.
+fn with_second_model(run: &Training, act: &str) -> Result<()> {
+    match act {
+        "second model" => keep_second(run),
+        "gradient of a second model" => {
+            let batch = run.next_batch()?;
+            let second = run.spawn(&run.weights())?;
+            let loss = batch.second_token_logprobs(&second, Forget).mean();
+            run.gradients(&loss).check()
+        }
+        "dropped model" => {
+            let batch = run.next_batch()?;
+            let teacher = Teacher::second(&run.spawn(&run.weights())?);
+            batch.divergence(Forget, Positions::Answer, teacher).check()
+        }
+        "broken second model" => run.spawn(&(run.weights() * 0.0).log()).map(drop),
+        other => Err(Error::new(format!("act `{other}` is unknown"))),
     }
 }
 
