@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use harness_bench::Event;
-use harness_bench::unlearn::{UnlearnJob, find_method, run};
+use harness_bench::unlearn::{UnlearnJob, UnlearnSummary, find_method, run};
 use harness_host::{MethodDescription, MethodPath};
 use harness_model::{Model, Staging};
 
@@ -115,14 +115,13 @@ impl Unlearn {
             terminal.show(Event::Message(format!("stopped early at {reason}")));
         }
         output::print(&format!(
-            "{}: {} steps, {} tokens in {:.1} s, {:.2} GB at the peak, loss {:.4} → {:.4}\n",
+            "{}: {} steps, {} tokens in {:.1} s, {:.2} GB at the peak{}\n",
             self.output_path.display(),
             summary.steps,
             summary.tokens,
             summary.seconds,
             summary.peak_memory_bytes as f64 / 1e9,
-            summary.first_loss,
-            summary.last_loss
+            loss(&summary)
         ))
     }
 
@@ -163,4 +162,13 @@ pub(super) fn positive(option: &str, value: f64) -> Result<()> {
         return Ok(());
     }
     Err(Refused(format!("{option} {value}: must be positive")).into())
+}
+
+/// From the first step to the last; nothing where no step has a loss.
+fn loss(summary: &UnlearnSummary) -> String {
+    let (first, last) = (summary.first_loss, summary.last_loss);
+    if first.is_nan() {
+        return String::new();
+    }
+    format!(", loss {first:.4} → {last:.4}")
 }
