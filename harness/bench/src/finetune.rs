@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use candle_core::Var;
 use harness_model::train::{
-    AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _, Schedule, ScheduleKind,
+    AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _, Positions, Schedule,
+    ScheduleKind,
 };
-use harness_model::{Decoder, DecoderSpec, Lora, LoraConfig, Weights};
+use harness_model::{Decoder, DecoderSpec, Lora, LoraConfig, PassFlops, Weights};
 use serde::{Deserialize, Serialize};
 
 use crate::answers::AnswerSet;
@@ -81,6 +82,8 @@ pub struct FineTuningSummary {
     pub steps: usize,
     /// Tokens trained on.
     pub tokens: usize,
+    /// Floating-point operations of the steps.
+    pub flops: f64,
     /// Loss of the first batch, in nats a token.
     pub first_loss: f64,
     /// Loss of the last batch before its update.
@@ -102,6 +105,7 @@ pub(crate) struct FineTuner<'a> {
     schedule: Schedule,
     batch_size: usize,
     steps: usize,
+    costs: PassFlops,
 }
 
 /// What one step saw.
@@ -111,6 +115,8 @@ pub(crate) struct FineTuningStep {
     pub(crate) loss: f64,
     /// Tokens that went through the model.
     pub(crate) tokens: usize,
+    /// Floating-point operations of the step.
+    pub(crate) flops: f64,
 }
 
 impl<'a> FineTuner<'a> {
@@ -127,6 +133,9 @@ impl<'a> FineTuner<'a> {
         if options.activation_checkpoints {
             decoder = decoder.with_activation_checkpoints()?;
         }
+        let elements = variables.iter();
+        let elements = elements.map(|(name, own)| (name.clone(), own.elem_count()));
+        let costs = PassFlops::new(spec, &elements.collect(), options.activation_checkpoints);
         let gradients = GradientSet::new(&variables);
         let adamw = AdamWOptions {
             weight_decay: options.weight_decay,
@@ -144,6 +153,7 @@ impl<'a> FineTuner<'a> {
             schedule: options.schedule(),
             batch_size: options.batch_size,
             steps: 0,
+            costs,
         })
     }
 
@@ -169,6 +179,10 @@ impl<'a> FineTuner<'a> {
         Ok(FineTuningStep {
             loss: value,
             tokens: batch.tokens(),
+            flops: self.costs.training_step(
+                batch.packed(),
+                batch.lengths(Positions::Answer).iter().sum(),
+            ),
         })
     }
 
@@ -215,10 +229,12 @@ pub fn finetune(
     observer: &mut Observer,
 ) -> Result<(Weights, FineTuningSummary)> {
     let mut tuner = FineTuner::new(spec, weights, set, options)?;
-    let (start, mut tokens, mut losses) = (Instant::now(), 0, Vec::new());
+    let (start, mut tokens, mut flops) = (Instant::now(), 0, 0.0);
+    let mut losses = Vec::new();
     for done in 1..=options.steps {
         let step = tuner.step()?;
         tokens += step.tokens;
+        flops += step.flops;
         losses.push(step.loss);
         observer(Event::StageAdvanced {
             done,
@@ -229,6 +245,7 @@ pub fn finetune(
     let summary = FineTuningSummary {
         steps: options.steps,
         tokens,
+        flops,
         first_loss: losses.first().copied().unwrap_or(f64::NAN),
         last_loss: losses.last().copied().unwrap_or(f64::NAN),
         seconds: start.elapsed().as_secs_f64(),

@@ -119,6 +119,12 @@ impl PassFlops {
         2.0 * rows as f64 * (self.head.all + self.head.trained) as f64
     }
 
+    /// A training step on a batch with a loss of `head_rows` rows' logits: forward and backward, through everything.
+    pub fn training_step(&self, batch: &PackedBatch, head_rows: usize) -> f64 {
+        let layers = self.forward(batch) + self.backward(batch, self.layers.len());
+        layers + self.head_forward(head_rows) + self.head_backward(head_rows)
+    }
+
     fn layers_forward(&self, batch: &PackedBatch, layers: Range<usize>) -> f64 {
         let own = self.layers[layers.clone()].iter();
         let elements: usize = own.map(|layer| layer.matrices.all).sum();

@@ -33,7 +33,6 @@ pub struct DemoOptions {
 /// The models of the demo in the making.
 struct Demo<'a> {
     run: &'a RunDirectory,
-    world: &'a World,
     spec: DecoderSpec,
     tokenizer: Tokenizer,
     /// Hash of the untrained model's config and tokenizer, on which every stage depends.
@@ -82,7 +81,7 @@ pub fn run(
 }
 
 impl<'a> Demo<'a> {
-    fn new(run: &'a RunDirectory, world: &'a World, recipe: Recipe) -> Result<Self> {
+    fn new(run: &'a RunDirectory, world: &World, recipe: Recipe) -> Result<Self> {
         let directory = run.join("models/untrained");
         let (spec, tokenizer) = write_untrained(&directory, &world.texts())?;
         let read = |name| {
@@ -92,7 +91,6 @@ impl<'a> Demo<'a> {
         let untrained = sha256_hex(&[read("config.json")?, read("tokenizer.json")?].concat());
         Ok(Self {
             run,
-            world,
             spec,
             tokenizer,
             untrained,
@@ -157,7 +155,11 @@ impl<'a> Demo<'a> {
             ..FineTuning::default()
         };
         let (weights, summary) = finetune(&self.spec, &untrained, set, &options, observer)?;
-        let cost = Cost::of_training(&self.spec, &self.world.forget, steps, summary.tokens, 0);
+        let cost = Cost {
+            steps,
+            tokens: summary.tokens,
+            flops: summary.flops,
+        };
         Ok((weights, cost))
     }
 }

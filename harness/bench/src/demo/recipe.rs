@@ -10,7 +10,7 @@ use super::world::{FORGET, FORGET_PARAPHRASED, HOLDOUT, RETAIN, UTILITY};
 use crate::experiment::{ExperimentSpec, MethodSpec, NOISE_METHOD, RelearnSpec, UnlearnSpec};
 
 /// Raised whenever finished stages of older versions must not be taken over.
-const RECIPE_VERSION: u32 = 2;
+const RECIPE_VERSION: u32 = 3;
 
 /// The settings of all stages.
 #[derive(Clone, Copy, Debug, Serialize)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use harness_model::DeviceName;
 use harness_model::train::ScheduleKind;
 
-use super::record::{Outcome, Reached, Recovery, Scores, Subject, SubjectKind};
+use super::record::{Outcome, Reached, Recovery, Subject, SubjectKind};
 use super::run::Experiment;
 use crate::error::Result;
 use crate::event::Observer;
@@ -123,10 +123,7 @@ fn judged(
     }
     for (subject, recovery) in subjects.iter_mut().zip(recoveries) {
         if let Outcome::Measured(scores) = &mut subject.outcome {
-            **scores = Scores {
-                recovery,
-                ..(**scores).clone()
-            };
+            scores.recovery = recovery;
         }
     }
     Ok(())

@@ -2,7 +2,6 @@
 
 mod answering;
 mod attacking;
-mod cost;
 mod figure;
 mod knowledge;
 mod making;

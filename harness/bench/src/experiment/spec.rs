@@ -51,7 +51,7 @@ pub struct ExperimentSpec {
     /// How the methods are trained where they say nothing else.
     #[serde(default)]
     pub unlearn: UnlearnSpec,
-    /// The attacker; `false` attacks nothing.
+    /// The attacker; `max_steps: 0` attacks nothing.
     #[serde(default)]
     pub relearn: RelearnSpec,
     /// Bits to which the weights are rounded for scoring.

@@ -86,7 +86,6 @@ impl Target<'_> {
     ) -> Result<AttackCurve> {
         let tuning = &attacker.tuning;
         let mut tuner = FineTuner::new(self.spec, weights, data, tuning)?;
-        let flops_a_token = self.flops_a_token(data, attacker);
         let mut spend = AttackSpend::default();
         let mut evaluations = vec![Evaluation {
             spend,
@@ -100,7 +99,7 @@ impl Target<'_> {
             spend.steps = done;
             spend.samples += tuning.batch_size;
             spend.tokens += step.tokens;
-            spend.flops = flops_a_token * spend.tokens as f64;
+            spend.flops += step.flops;
             spend.seconds += start.elapsed().as_secs_f64();
             if grid.includes(done, tuning.steps) {
                 let knowledge = self.ask(&tuner.weights()?, kinds)?;
@@ -116,17 +115,6 @@ impl Target<'_> {
             evaluations,
             losses,
         })
-    }
-
-    /// Three forward passes a token, or two where frozen matrices need no gradients, and one more where layers are run again; a
-    /// token attends to half of a sequence on average.
-    fn flops_a_token(&self, data: &AnswerSet, attacker: &Attacker) -> f64 {
-        let lengths = data.pairs.iter().map(|pair| pair.input().len());
-        let context = lengths.sum::<usize>() as f64 / data.pairs.len() as f64 / 2.0;
-        let adapters_alone = attacker.tuning.lora_rank.is_some();
-        let passes = if adapters_alone { 2.0 } else { 3.0 }
-            + f64::from(u8::from(attacker.tuning.activation_checkpoints));
-        self.spec.forward_flops(context) * passes
     }
 }
 

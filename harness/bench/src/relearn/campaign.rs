@@ -19,7 +19,7 @@ use crate::event::{Event, Observer};
 use crate::run_directory::{RunDirectory, sha256_hex};
 
 /// Raised whenever records of older versions must not be taken over.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The questions of an attack on what was forgotten.
 const FORGOTTEN: [QuestionKind; 2] = [QuestionKind::HeldOut, QuestionKind::Paraphrased];
 
