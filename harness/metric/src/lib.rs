@@ -53,5 +53,7 @@ pub use standard_error::{bootstrap_stderr, mean_stderr};
 pub use translation::{BleuCounts, BleuTokenizer, Chrf, ChrfCounts, TerCounts, bleu, chrf, ter};
 pub use truthfulqa::{TruthComparison, TruthComparisons, truthfulqa_generation};
 pub use two_sample::{KolmogorovSmirnov, area_under_roc, kolmogorov_smirnov};
-pub use uncertainty::{Bootstrap, Interval, Resample, Survival, SurvivalTime, Units, holm};
+pub use uncertainty::{
+    Bootstrap, Interval, Resample, Sampled, Survival, SurvivalTime, Units, holm,
+};
 pub use weighted::{bits_per_byte, weighted_mean, weighted_perplexity, word_count};

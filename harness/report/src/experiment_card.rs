@@ -38,7 +38,6 @@ fn table(card: &Scorecard, is_full: bool) -> Table {
 /// What is below the table: ranking with ties, failures, remarks, the meaning of the columns.
 pub(crate) fn sentences(card: &Scorecard) -> Vec<String> {
     let mut lines = vec![ranking(card)];
-    lines.extend(card.comparisons.iter().map(comparison));
     if let Some(floor) = card.noise_floor {
         lines.push(format!(
             "Two oracles of different seeds differ by {floor:.3} in F: methods that are nearer to 1 than that cannot be told from an oracle."
@@ -63,11 +62,31 @@ fn ranking(card: &Scorecard) -> String {
     match card.ranking.as_slice() {
         [] => format!("None of the {methods} methods keeps U ≥ {UTILITY_BOUND}."),
         ranked => format!(
-            "{} of {methods} methods keep U ≥ {UTILITY_BOUND}, most forgotten first: {}.",
+            "{} of {methods} methods keep U ≥ {UTILITY_BOUND}, most forgotten first: {} (≈ neighbours that cannot be told apart, > neighbours that differ in F: paired bootstrap, Holm).",
             ranked.len(),
-            ranked.join(", ")
+            in_order(ranked, &card.comparisons)
         ),
     }
+}
+
+/// The ranked names with signs between them.
+fn in_order(ranked: &[String], comparisons: &[Comparison]) -> String {
+    let mut text = String::new();
+    for name in ranked {
+        let before = comparisons.iter().find(|pair| &pair.less == name);
+        text.push_str(match before {
+            _ if text.is_empty() => "",
+            Some(pair) if !pair.is_tie => " > ",
+            _ => " ≈ ",
+        });
+        text.push_str(name);
+    }
+    text
+}
+
+/// The neighbours of the ranking, a line each.
+pub(crate) fn comparisons(card: &Scorecard) -> Vec<String> {
+    card.comparisons.iter().map(comparison).collect()
 }
 
 fn comparison(pair: &Comparison) -> String {
@@ -171,5 +190,13 @@ pub fn experiment_card_markdown(card: &Scorecard) -> String {
     text.extend(lines);
     text.push_str("- \\* forgets no less and keeps no less than any other method\n\n");
     text.extend(meanings);
+    if !card.comparisons.is_empty() {
+        text.push_str("\n## Neighbours of the ranking\n\n");
+        text.extend(
+            comparisons(card)
+                .into_iter()
+                .map(|line| format!("- {line}\n")),
+        );
+    }
     text
 }

@@ -112,11 +112,11 @@ pub(super) fn forgetting_difference(
     };
     let difference =
         |resample: &Resample| Ok(more.of(resample, 0)?.min(1.0) - less.of(resample, 0)?.min(1.0));
-    let value = difference(&units.all())?;
-    let interval = bootstrap.interval(units, &difference)?;
+    let sampled = bootstrap.sample(units, &difference)?;
+    let interval = sampled.interval();
     let figure = Figure {
-        value,
+        value: sampled.observed(),
         interval: interval.map(|interval| (interval.low, interval.high)),
     };
-    Ok((figure, bootstrap.p_value(units, &difference)?))
+    Ok((figure, sampled.p_value()))
 }

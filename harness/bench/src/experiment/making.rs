@@ -52,14 +52,14 @@ impl Experiment<'_> {
                 relative_change: None,
             }),
             Making::Unlearning(unlearning) => self.unlearned(planned, unlearning, seed, observer),
-            Making::Noise => {
+            Making::Noise(times) => {
                 let change = harness_metric::mean(changes).map_err(|_| {
                     let message = "noise: no method changed the model, so there is no size for it";
                     BenchError::Request(message.into())
                 })?;
                 let unlearning = PlannedUnlearning {
                     method: NOISE_METHOD.into(),
-                    settings: vec![format!("{}={change}", NOISE_SIZE)],
+                    settings: vec![format!("{NOISE_SIZE}={}", times * change)],
                     learning_rate: 1.0,
                     steps: 1,
                 };

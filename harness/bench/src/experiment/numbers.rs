@@ -19,6 +19,23 @@ pub(super) enum OneOrMany {
     One(Written),
 }
 
+/// Multiples of something, or whether there is one of 1.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Multiples {
+    Whether(bool),
+    Numbers(OneOrMany),
+}
+
+impl OneOrMany {
+    fn read<E: Error>(self) -> Result<Vec<f64>, E> {
+        match self {
+            Self::One(one) => Ok(vec![one.read()?]),
+            Self::Many(many) => many.into_iter().map(Written::read).collect(),
+        }
+    }
+}
+
 impl Written {
     fn read<E: Error>(self) -> Result<f64, E> {
         match self {
@@ -37,8 +54,13 @@ pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, 
 
 /// A list of numbers, or one number.
 pub(super) fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
-    match OneOrMany::deserialize(deserializer)? {
-        OneOrMany::One(one) => Ok(vec![one.read()?]),
-        OneOrMany::Many(many) => many.into_iter().map(Written::read).collect(),
+    OneOrMany::deserialize(deserializer)?.read()
+}
+
+/// A list of numbers, one number, or `true` for 1 and `false` for none.
+pub(super) fn multiples<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    match Multiples::deserialize(deserializer)? {
+        Multiples::Whether(is_wanted) => Ok(if is_wanted { vec![1.0] } else { Vec::new() }),
+        Multiples::Numbers(numbers) => numbers.read(),
     }
 }

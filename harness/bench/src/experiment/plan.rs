@@ -29,8 +29,8 @@ pub enum Making {
     Given(PathBuf),
     /// A method makes it of the original.
     Unlearning(PlannedUnlearning),
-    /// Random weights are added to the original: as much as the methods changed it, in the mean.
-    Noise,
+    /// Random weights are added to the original: so many times as much as the methods changed it, in the mean.
+    Noise(f64),
 }
 
 /// A method's run.
@@ -106,15 +106,25 @@ pub fn plan(spec: &ExperimentSpec) -> Vec<PlannedSubject> {
     for method in &spec.methods {
         subjects.extend(of_method(spec, method));
     }
-    if spec.noise {
-        subjects.extend(spec.seeds.iter().map(|&seed| PlannedSubject {
-            row: "noise".into(),
-            kind: SubjectKind::Noise,
-            seed: Some(seed),
-            making: Making::Noise,
-        }));
+    for &times in &spec.noise {
+        subjects.extend(of_noise(spec, times));
     }
     subjects
+}
+
+fn of_noise(spec: &ExperimentSpec, times: f64) -> Vec<PlannedSubject> {
+    let row = if times == 1.0 {
+        "noise".to_owned()
+    } else {
+        format!("noise × {times}")
+    };
+    let subject = |&seed: &u64| PlannedSubject {
+        row: row.clone(),
+        kind: SubjectKind::Noise,
+        seed: Some(seed),
+        making: Making::Noise(times),
+    };
+    spec.seeds.iter().map(subject).collect()
 }
 
 fn of_method(spec: &ExperimentSpec, method: &MethodSpec) -> Vec<PlannedSubject> {

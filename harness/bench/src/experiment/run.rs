@@ -78,7 +78,7 @@ impl Experiment<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            changes.extend(made.relative_change);
+            changes.extend((made.relative_change).filter(|_| planned.kind == SubjectKind::Method));
             training.extend((!made.losses.is_empty()).then(|| Training {
                 row: planned.row.clone(),
                 seed: planned.seed,

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::numbers::{OneOrMany, Written, number, numbers};
+use super::numbers::{Multiples, OneOrMany, Written, multiples, number, numbers};
 use crate::error::{BenchError, Result};
 
 /// What an experiment asks for.
@@ -57,9 +57,10 @@ pub struct ExperimentSpec {
     /// Bits to which the weights are rounded for scoring.
     #[serde(default = "four_and_eight")]
     pub rounding: Vec<u32>,
-    /// Whether there is a row of random weights.
-    #[serde(default = "yes")]
-    pub noise: bool,
+    /// Rows of random weights: how many times as much as the methods changed in the mean. `true` is 1, `false` none.
+    #[serde(default = "as_much", deserialize_with = "multiples")]
+    #[schemars(with = "Multiples")]
+    pub noise: Vec<f64>,
     /// Questions whose answers the report shows side by side.
     #[serde(default = "some_questions")]
     pub questions: usize,
@@ -229,8 +230,8 @@ fn four_and_eight() -> Vec<u32> {
     vec![8, 4]
 }
 
-fn yes() -> bool {
-    true
+fn as_much() -> Vec<f64> {
+    vec![1.0]
 }
 
 fn some_questions() -> usize {
@@ -271,7 +272,7 @@ impl ExperimentSpec {
             unlearn: UnlearnSpec::default(),
             relearn: RelearnSpec::default(),
             rounding: four_and_eight(),
-            noise: yes(),
+            noise: as_much(),
             questions: some_questions(),
         }
     }
@@ -299,6 +300,9 @@ impl ExperimentSpec {
             .any(|rate| !(rate.is_finite() && *rate > 0.0))
         {
             return refuse("learning rates must be positive");
+        }
+        if (self.noise.iter()).any(|times| !(times.is_finite() && *times > 0.0)) {
+            return refuse("`noise` takes true, false, or positive numbers");
         }
         if self.unlearn.steps == 0 || self.unlearn.batch_size == 0 || self.relearn.batch_size == 0 {
             return refuse("`steps` and `batch_size` must be positive");

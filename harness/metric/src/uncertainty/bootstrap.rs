@@ -115,26 +115,64 @@ impl Bootstrap {
             .collect()
     }
 
-    /// Bias-corrected and accelerated interval (Efron, 1987; its form for several samples, Efron and Tibshirani, 1993, 14.3);
-    /// `None` where no set has two units, or the statistic is the same for all draws but not for the units as they are.
+    /// The statistic of the units as they are and of every draw.
     ///
     /// # Errors
     /// Where the statistic fails on a draw, or without units.
+    pub fn sample(
+        &self,
+        units: Units<'_>,
+        statistic: &(impl Fn(&Resample) -> Result<f64, MetricError> + Sync),
+    ) -> Result<Sampled, MetricError> {
+        let mut draws = self.distribution(units, statistic)?;
+        draws.sort_by(f64::total_cmp);
+        let without_one = units.without_one();
+        let acceleration = (!without_one.is_empty()).then(|| acceleration(&without_one, statistic));
+        Ok(Sampled {
+            observed: statistic(&units.all())?,
+            draws,
+            acceleration: acceleration.transpose()?,
+            confidence: self.confidence,
+        })
+    }
+
+    /// The interval of a statistic: [`Sampled::interval`].
+    ///
+    /// # Errors
+    /// As [`Self::sample`].
     pub fn interval(
         &self,
         units: Units<'_>,
         statistic: &(impl Fn(&Resample) -> Result<f64, MetricError> + Sync),
     ) -> Result<Option<Interval>, MetricError> {
-        let without_one = units.without_one();
-        if without_one.is_empty() {
-            return Ok(None);
-        }
-        let observed = statistic(&units.all())?;
-        let mut draws = self.distribution(units, statistic)?;
-        draws.sort_by(f64::total_cmp);
+        Ok(self.sample(units, statistic)?.interval())
+    }
+}
+
+/// A statistic and what it is on every draw.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampled {
+    observed: f64,
+    /// Sorted.
+    draws: Vec<f64>,
+    /// Absent where there are no two units to tell apart.
+    acceleration: Option<f64>,
+    confidence: f64,
+}
+
+impl Sampled {
+    /// The statistic of the units as they are.
+    pub fn observed(&self) -> f64 {
+        self.observed
+    }
+
+    /// Bias-corrected and accelerated interval (Efron, 1987; its form for several samples, Efron and Tibshirani, 1993, 14.3);
+    /// `None` where no set has two units.
+    pub fn interval(&self) -> Option<Interval> {
+        let (acceleration, draws) = (self.acceleration?, &self.draws);
         let count = draws.len() as f64;
-        let below = draws.partition_point(|&value| value < observed) as f64;
-        let not_above = draws.partition_point(|&value| value <= observed) as f64;
+        let below = draws.partition_point(|&value| value < self.observed) as f64;
+        let not_above = draws.partition_point(|&value| value <= self.observed) as f64;
         let share_below = f64::midpoint(below, not_above) / count;
         let normal = Normal::standard();
         // Draws all on one side of the statistic leave no bias to speak of.
@@ -143,36 +181,27 @@ impl Bootstrap {
         } else {
             0.0
         };
-        let acceleration = acceleration(&without_one, statistic)?;
         let end = |tail: f64| {
             let shifted = bias + normal.inverse_cdf(tail);
             let share = normal.cdf(bias + shifted / acceleration.mul_add(-shifted, 1.0));
-            quantile(&draws, share)
+            quantile(draws, share)
         };
         let tail = (1.0 - self.confidence) / 2.0;
-        Ok(Some(Interval {
+        Some(Interval {
             low: end(tail),
             high: end(1.0 - tail),
-        }))
+        })
     }
 
     /// Two-sided p-value of the statistic being zero: twice the share of draws on the rarer side of zero, at least twice
     /// 1 / (draws + 1), at most 1.
-    ///
-    /// # Errors
-    /// Where the statistic fails on a draw, or without units.
-    pub fn p_value(
-        &self,
-        units: Units<'_>,
-        statistic: &(impl Fn(&Resample) -> Result<f64, MetricError> + Sync),
-    ) -> Result<f64, MetricError> {
-        let draws = self.distribution(units, statistic)?;
+    pub fn p_value(&self) -> f64 {
         let share = |on_side: fn(f64) -> bool| {
-            let count = draws.iter().filter(|&&value| on_side(value)).count();
-            (count + 1) as f64 / (draws.len() + 1) as f64
+            let count = self.draws.iter().filter(|&&value| on_side(value)).count();
+            (count + 1) as f64 / (self.draws.len() + 1) as f64
         };
         let rarer = share(|value| value <= 0.0).min(share(|value| value >= 0.0));
-        Ok((2.0 * rarer).min(1.0))
+        (2.0 * rarer).min(1.0)
     }
 }
 
@@ -237,8 +266,8 @@ mod tests {
             replicates: 40_000,
             ..Bootstrap::default()
         };
-        let interval = bootstrap.interval(one_seed(&[12]), &mean_of(&SKEWED));
-        let Interval { low, high } = interval.unwrap().unwrap();
+        let sampled = bootstrap.sample(one_seed(&[12]), &mean_of(&SKEWED));
+        let Interval { low, high } = sampled.unwrap().interval().unwrap();
         assert!((low - 0.2225).abs() < 0.004, "{low}");
         assert!((high - 1.0333).abs() < 0.02, "{high}");
     }
@@ -261,18 +290,22 @@ mod tests {
     fn a_difference_of_nothing_is_a_tie_and_a_clear_one_is_not() {
         let bootstrap = Bootstrap::default();
         let units = one_seed(&[12]);
-        let none = bootstrap.p_value(units, &|_| Ok(0.0)).unwrap();
+        let none = bootstrap.sample(units, &|_| Ok(0.0)).unwrap().p_value();
         assert!((none - 1.0).abs() < 1e-12);
-        let clear = bootstrap.p_value(units, &mean_of(&SKEWED)).unwrap();
+        let clear = bootstrap
+            .sample(units, &mean_of(&SKEWED))
+            .unwrap()
+            .p_value();
         assert!((clear - 2.0 / 2001.0).abs() < 1e-12, "{clear}");
     }
 
     #[test]
     fn one_value_has_no_interval_and_no_value_is_an_error() {
         let bootstrap = Bootstrap::default();
-        assert_eq!(bootstrap.interval(one_seed(&[1]), &|_| Ok(1.0)), Ok(None));
-        assert!(bootstrap.interval(one_seed(&[0, 3]), &|_| Ok(1.0)).is_err());
-        let same = bootstrap.interval(one_seed(&[3]), &|_| Ok(1.0)).unwrap();
+        let interval = |documents: &[usize]| bootstrap.interval(one_seed(documents), &|_| Ok(1.0));
+        assert_eq!(interval(&[1]), Ok(None));
+        assert!(interval(&[0, 3]).is_err());
+        let same = interval(&[3]).unwrap();
         let point = Interval {
             low: 1.0,
             high: 1.0,

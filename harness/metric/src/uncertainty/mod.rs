@@ -5,6 +5,6 @@ mod bootstrap;
 mod holm;
 mod survival;
 
-pub use bootstrap::{Bootstrap, Interval, Resample, Units};
+pub use bootstrap::{Bootstrap, Interval, Resample, Sampled, Units};
 pub use holm::holm;
 pub use survival::{Survival, SurvivalTime};

@@ -12,7 +12,7 @@ use minijinja::{AutoEscape, Environment, Value};
 use serde::Serialize;
 
 use crate::card_columns::columns;
-use crate::experiment_card::{machine_costs, row_name, sentences};
+use crate::experiment_card::{comparisons, machine_costs, row_name, sentences};
 
 const PAGE: &str = include_str!("page.html.j2");
 const STYLE: &str = include_str!("style.css");
@@ -48,6 +48,7 @@ struct Page<'a> {
     headers: Vec<Header>,
     rows: Vec<TableRow>,
     sentences: Vec<String>,
+    comparisons: Vec<String>,
     pareto: Option<String>,
     relearning: Vec<figures::Panel>,
     training: Vec<figures::Panel>,
@@ -105,6 +106,7 @@ pub fn html_report(
         headers,
         rows,
         sentences: sentences(card),
+        comparisons: comparisons(card),
         pareto: figures::pareto(card),
         relearning: figures::relearning(record, card),
         training: figures::training(record),

@@ -76,7 +76,7 @@ impl Bench {
             spec.methods.extend(missing);
         }
         let ids = spec.methods.iter().map(|method| method.method.clone());
-        let ids = ids.chain(spec.noise.then(|| NOISE_METHOD.to_owned()));
+        let ids = ids.chain((!spec.noise.is_empty()).then(|| NOISE_METHOD.to_owned()));
         let found = find_all(&path, ids)?;
         for method in &spec.methods {
             let description = &found[&method.method].1;

@@ -161,7 +161,9 @@ fn plan_text(spec: &ExperimentSpec, subjects: &[PlannedSubject]) -> String {
     for subject in subjects {
         let making = match &subject.making {
             Making::Given(path) => path.display().to_string(),
-            Making::Noise => "the original and random weights".to_owned(),
+            Making::Noise(times) => {
+                format!("the original and random weights, {times} × the methods' change")
+            }
             Making::Unlearning(run) => {
                 let settings = run.settings.iter().map(|setting| format!(", {setting}"));
                 let settings: String = settings.collect();
