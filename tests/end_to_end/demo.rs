@@ -35,9 +35,11 @@ fn the_whole_story() {
         "oracle",
         "oracle twin",
         "grad_ascent",
+        "grad_ascent × 3",
         "grad_diff",
         "npo",
         "noise",
+        "noise × 30",
     ];
     assert_eq!(names, expected);
     let strength = |name| {
@@ -80,6 +82,14 @@ fn the_whole_story() {
     assert!(
         forgetting("noise") < forgetting("npo"),
         "what methods change is no noise"
+    );
+    assert!(
+        (utility("noise") - 1.0).abs() < 0.05 && utility("noise × 30") < 0.6,
+        "random weights of the methods' size harm nothing, many of them everything"
+    );
+    assert!(
+        utility("grad_ascent × 3") < 0.5 && forgetting("grad_ascent × 3") > 1.05,
+        "gradient ascent does not know when to stop"
     );
     a_second_run_repeats_nothing(&world, &first.stdout);
 }
