@@ -4,6 +4,7 @@
 mod chart;
 mod figures;
 mod labels;
+mod relearning;
 mod scale;
 
 use harness_bench::experiment::{AnsweredQuestion, ExperimentRecord, Scorecard, SubjectKind};
@@ -106,7 +107,7 @@ pub fn html_report(
         rows,
         sentences: sentences(card),
         pareto: figures::pareto(card),
-        relearning: figures::relearning(record, card),
+        relearning: relearning::relearning(record, card),
         training: figures::training(record),
         rounding: figures::rounding(card),
         questions: &record.questions,
