@@ -25,14 +25,11 @@ pub(crate) fn spread(row: &Row) -> Option<String> {
     let attacks = row.standing.as_ref()?.attacks.as_ref()?;
     let failed = match attacks.failures {
         0 => String::new(),
-        failures => format!(", {failures} came to no end"),
+        failures => format!(", {failures} failed"),
     };
     (attacks.attackers > 1).then(|| {
         let (fastest, slowest) = (bounded(attacks.fastest), bounded(attacks.slowest));
-        format!(
-            "{fastest} … {slowest} by {} attackers{failed}",
-            attacks.attackers
-        )
+        format!("{fastest} … {slowest} of {}{failed}", attacks.attackers)
     })
 }
 

@@ -180,7 +180,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     },
     Column {
         name: "T .9",
-        meaning: "samples of relearning until nine tenths are back",
+        meaning: "samples of relearning until nine tenths are back; small print: beside the oracle, and the fastest … slowest of all attackers",
         is_headline: true,
         cell: |row| relearn(row, |times| times.nine_tenths, attack_columns::spread(row)),
     },

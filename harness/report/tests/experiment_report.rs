@@ -124,7 +124,7 @@ fn censored_times_are_bounds() {
     assert!((relearning.half.samples - 256.0).abs() < 1e-12);
     assert!(relearning.half.ratio_is_bound);
     let text = experiment_card_text(&card);
-    let cell = "≥ 256 (≥ 2.00× oracle; ≥ 256 … ≥ 256 by 3 attackers, 3 came to no end)";
+    let cell = "≥ 256 (≥ 2.00× oracle; ≥ 256 … ≥ 256 of 3, 3 failed)";
     assert!(text.contains(cell), "{text}");
 }
 

@@ -11,8 +11,8 @@ use super::run::Experiment;
 use crate::error::{BenchError, Result};
 use crate::event::{Event, Observer};
 use crate::relearn::{
-    AllAnchors, AttackData, AttackedModel, Campaign, EvaluationGrid, HELD_OUT_SHARE, Materials,
-    ModelAttacks, Split, UntrainedAttackKind, Verdict,
+    AllAnchors, AttackData, AttackedModel, Attacker, Campaign, EvaluationGrid, HELD_OUT_SHARE,
+    Materials, ModelAttacks, Split, UntrainedAttackKind, Verdict,
 };
 
 impl Experiment<'_> {
@@ -88,7 +88,7 @@ impl Experiment<'_> {
         let Some(&(original, path)) = original else {
             return Ok(Vec::new());
         };
-        let campaign = self.fitting_campaign(materials, &subjects[original].row, path, observer)?;
+        let campaign = self.campaign(materials);
         let before = |&(place, path): &(usize, &Path), observer: &mut Observer| {
             campaign
                 .subject(&subjects[place].row, path)?
@@ -96,6 +96,13 @@ impl Experiment<'_> {
         };
         let never_forgot = before(&(original, path), observer)?;
         let never_knew = oracle.map(|oracle| before(oracle, observer)).transpose()?;
+        if let Some(oracle) = &never_knew {
+            let anchors = AllAnchors::new(oracle, &never_forgot).plain;
+            if let Err(reason) = anchors.require_scale(materials.headline(), "oracle") {
+                observer(Event::Message(format!("no relearning: {reason}")));
+                return Ok(Vec::new());
+            }
+        }
         let mut judged = Vec::new();
         for &(place, path) in &measured {
             let mut model = campaign.subject(&subjects[place].row, path)?;
@@ -114,36 +121,40 @@ impl Experiment<'_> {
         Ok(attacked.collect())
     }
 
-    /// The campaign that the file asks for. A few-shot attack whose questions do not fit the original's context is left out with
-    /// a message: the others are worth having without it.
-    fn fitting_campaign<'a>(
-        &'a self,
-        materials: &'a Materials,
-        original: &str,
-        path: &Path,
-        observer: &mut Observer,
-    ) -> Result<Campaign<'a>> {
+    /// What the report says about the attackers.
+    pub(super) fn attack_facts(&self) -> Vec<(String, String)> {
         let relearn = &self.spec.relearn;
-        let mut campaign = Campaign {
+        if relearn.max_steps == 0 {
+            return Vec::new();
+        }
+        let all = relearn.attackers().all();
+        let names: Vec<String> = all.iter().map(Attacker::describe).collect();
+        let steps = format!("{} steps of {}", relearn.max_steps, relearn.batch_size);
+        vec![
+            ("attackers".into(), names.join("; ")),
+            (
+                "attack".into(),
+                format!("{steps}, {} rate", relearn.schedule),
+            ),
+        ]
+    }
+
+    /// The campaign that the file asks for; without the few-shot attack where the forget set is too small for examples.
+    fn campaign<'a>(&'a self, materials: &'a Materials) -> Campaign<'a> {
+        let relearn = &self.spec.relearn;
+        let mut untrained = relearn.untrained(&self.spec.rounding);
+        if materials.few_shot().is_err() {
+            untrained.retain(|kind| !matches!(kind, UntrainedAttackKind::FewShot(_)));
+        }
+        Campaign {
             materials,
             attackers: relearn.attackers().all(),
             grid: EvaluationGrid { every: 0 },
-            untrained: relearn.untrained(&self.spec.rounding),
+            untrained,
             control: relearn.control,
             device: DeviceName::Cpu,
             run: Some(self.run),
-        };
-        let asked = campaign.subject(original, path)?.before_training(observer);
-        match asked {
-            Err(BenchError::Request(reason)) => {
-                observer(Event::Message(format!("no few-shot attack: {reason}")));
-                let needs_context =
-                    |kind: &UntrainedAttackKind| matches!(kind, UntrainedAttackKind::FewShot(_));
-                campaign.untrained.retain(|kind| !needs_context(kind));
-            }
-            asked => _ = asked?,
         }
-        Ok(campaign)
     }
 }
 

@@ -152,6 +152,7 @@ impl Experiment<'_> {
         if !spec.utility.is_empty() {
             facts.push(("utility".to_owned(), spec.utility.join(", ")));
         }
+        facts.extend(self.attack_facts());
         facts
     }
 }

@@ -178,7 +178,10 @@ impl Materials {
 
     /// What is asked with examples before it, and the examples: as attackers have it, or, where nothing is held out from them,
     /// a split for this purpose alone, since nothing is trained on.
-    pub(super) fn few_shot(&self) -> Result<Split> {
+    ///
+    /// # Errors
+    /// When there are too few documents for both.
+    pub fn few_shot(&self) -> Result<Split> {
         if self.forget.held_out.is_empty() {
             let pairs = self.forget.trained.clone();
             return Split::new(&self.forget.task, pairs, HELD_OUT_SHARE);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use harness_bench::experiment::{ExperimentRecord, RECORD, Scorecard, SubjectKind};
+use harness_bench::experiment::{ExperimentRecord, Outcome, RECORD, Scorecard, SubjectKind};
 use harness_bench::relearn::AttackedModel;
 
 use super::bench::write_outputs;
@@ -82,13 +82,6 @@ fn side_by_side(records: &[(&Path, ExperimentRecord)]) -> Result<ExperimentRecor
     together.subjects.clear();
     together.training.clear();
     together.attacks.clear();
-    let original = |record: &ExperimentRecord| {
-        let found = record
-            .subjects
-            .iter()
-            .find(|subject| subject.kind == SubjectKind::Original);
-        found.map(|subject| subject.outcome.clone())
-    };
     for (place, (run, record)) in records.iter().enumerate() {
         if original(record) != original(&records[0].1) {
             let message = format!(
@@ -119,6 +112,17 @@ fn side_by_side(records: &[(&Path, ExperimentRecord)]) -> Result<ExperimentRecor
             }));
     }
     Ok(together)
+}
+
+/// What was measured on the original; the attacks may differ.
+fn original(record: &ExperimentRecord) -> Option<Outcome> {
+    let mut subjects = record.subjects.iter();
+    let found = subjects.find(|subject| subject.kind == SubjectKind::Original)?;
+    let mut outcome = found.outcome.clone();
+    if let Outcome::Measured(scores) = &mut outcome {
+        scores.recovery = None;
+    }
+    Some(outcome)
 }
 
 /// What was tried on the models that are shown: methods under their new names, and the anchors of the first run.
