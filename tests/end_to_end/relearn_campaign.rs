@@ -25,7 +25,7 @@ const CAMPAIGN: [&str; 17] = [
 ];
 
 /// A world with an original that knows facts and others, an oracle that knows the others alone, and an unlearned model.
-fn trained_world() -> World {
+pub(crate) fn trained_world() -> World {
     let world = World::new();
     let common = ["--epochs", "12", "--lr", "1e-2", "--batch-size", "6"];
     let original = [
@@ -109,7 +109,7 @@ fn a_campaign_stands_between_its_anchors_and_is_not_repeated() {
         serde_json::json!({"trained": 9, "held_out": 3})
     );
     let start = |model: usize| {
-        loss_curve(&first, model, 0)["points"][0][1]
+        loss_curve(&first, model, 0)["points"][0]["recovery"]
             .as_f64()
             .unwrap()
     };
@@ -175,7 +175,7 @@ fn without_an_oracle_a_model_is_measured_by_what_it_lost() {
     let record = record(&world, "run");
     assert_eq!(record["models"].as_array().unwrap().len(), 1);
     assert!(
-        loss_curve(&record, 0, 1)["points"][0][1]
+        loss_curve(&record, 0, 1)["points"][0]["recovery"]
             .as_f64()
             .unwrap()
             .abs()
@@ -225,12 +225,9 @@ fn nonsense_is_refused_before_anything_is_trained() {
         (&["--grid", "few", "--lr", "1e-5,1e-4"][..], "one --lr"),
         (&["--held-out", "1"][..], "none to train on"),
         (&["--held-out", "0"][..], "nothing to judge"),
-        (
-            &["--held-out", "0", "--attacks", "few-shot"][..],
-            "few-shot",
-        ),
+        (&["--attacks", "many-shot"][..], "rounding or few-shot"),
         (&["--paraphrased", "tasks/facts.yaml"][..], "in common"),
-        (&["--grid", "one", "--batch-size", "10"][..], "9 documents"),
+        (&["--grid", "one", "--batch-size", "10"][..], "9 of "),
         (&["--oracle", "model"][..], "as well as the original"),
         (&["--related", "tasks/othrs.yaml"][..], "othrs"),
         (&["--lora-rank", "0"][..], "--lora-rank"),

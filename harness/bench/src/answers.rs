@@ -4,6 +4,7 @@ use harness_engine::{Encoder, Progress, Scorer};
 use harness_metric::{loss_per_compressed_byte, mean, mean_stderr};
 use harness_model::train::TokenizedPair;
 use harness_task::{AnswerTokens, TrainingPair};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{BenchError, Result};
@@ -12,7 +13,7 @@ use crate::error::{BenchError, Result};
 pub const MIN_K_SHARE: f64 = 0.4;
 
 /// A prompt and its answer as texts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TextPair {
     /// The question as the model sees it.
     pub prompt: String,
@@ -81,7 +82,7 @@ impl AnswerRecord {
 }
 
 /// How well a model knows a set of answers: means over documents with their standard errors.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AnswerKnowledge {
     /// Length-normalised probability of the answers, end-of-text token included.
     pub probability: Estimate,
@@ -114,7 +115,7 @@ impl AnswerKnowledge {
 }
 
 /// A mean over documents.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// The mean.
     pub value: f64,

@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use harness_bench::experiment::{ExperimentSpec, Making, SubjectKind, plan};
+use harness_bench::experiment::{ExperimentSpec, Making, RelearnSpec, SubjectKind, plan};
+use harness_bench::relearn::AttackData;
 use tempfile::TempDir;
 
 struct Folder(TempDir);
@@ -53,6 +54,24 @@ fn numbers_are_read_as_people_write_them() {
     let spec = Folder::new(&[("e.yaml", &text)]).read("e.yaml");
     assert_eq!(spec.unlearn.learning_rates, [1e-5, 3e-5, 1e-4]);
     assert_eq!(spec.relearn.learning_rates, [5e-4]);
+}
+
+#[test]
+fn what_costs_little_is_on() {
+    let text =
+        format!("{SMALL}relearn: {{data: [forget, related], related: R, schedule: linear}}\n");
+    let own = Folder::new(&[("e.yaml", &text)]).read("e.yaml").relearn;
+    assert_eq!(own.data, [AttackData::Forget, AttackData::Related]);
+    assert_eq!(own.schedule.to_string(), "linear");
+    let default = RelearnSpec::default();
+    assert!(own.control && own.untrained == default.untrained);
+    assert_eq!(default.data, [AttackData::Forget]);
+    assert!(default.related.is_none() && default.unrelated.is_none());
+    let refused = Folder::refusal(&format!("{SMALL}relearn: {{data: [related]}}\n"));
+    assert!(
+        refused.contains("neither `related` nor `retain`"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -177,6 +196,19 @@ fn the_schema_has_every_key_and_says_what_it_means() {
     ] {
         assert!(properties.contains_key(key), "{key}");
     }
+    let relearn = schema.pointer("/$defs/RelearnSpec/properties").unwrap();
+    for key in [
+        "data",
+        "related",
+        "unrelated",
+        "control",
+        "untrained",
+        "shots",
+        "schedule",
+    ] {
+        assert!(relearn.get(key).is_some(), "{key}");
+    }
+    assert_eq!(relearn["schedule"]["enum"][2], "cosine");
     let description = properties["rounding"]["description"].as_str().unwrap();
     assert!(description.contains("rounded"), "{description}");
     assert_eq!(schema.get("additionalProperties").unwrap(), false);

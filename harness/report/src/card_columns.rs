@@ -4,6 +4,8 @@ use harness_bench::experiment::{
     Figure, HEADLINE, RelearnTime, RelearnTimes, Row, Scorecard, Standing,
 };
 
+use crate::attack_columns;
+
 /// A cell of the card.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Cell {
@@ -21,11 +23,11 @@ pub(crate) struct Column {
     pub(crate) meaning: &'static str,
     /// Whether the terminal has room for its small print.
     pub(crate) is_headline: bool,
-    cell: fn(&Row) -> Cell,
+    pub(crate) cell: fn(&Row) -> Cell,
 }
 
 impl Cell {
-    fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
             note: String::new(),
@@ -33,11 +35,11 @@ impl Cell {
         }
     }
 
-    fn absent() -> Self {
+    pub(crate) fn absent() -> Self {
         Self::text("–")
     }
 
-    fn number(value: f64, text: String) -> Self {
+    pub(crate) fn number(value: f64, text: String) -> Self {
         Self {
             key: Some(value),
             ..Self::text(text)
@@ -63,7 +65,7 @@ pub(crate) fn rounded(value: f64) -> String {
     format!("{value:.3}")
 }
 
-fn standing(row: &Row, cell: impl FnOnce(&Standing) -> Cell) -> Cell {
+pub(crate) fn standing(row: &Row, cell: impl FnOnce(&Standing) -> Cell) -> Cell {
     row.standing.as_ref().map_or_else(Cell::absent, cell)
 }
 
@@ -74,7 +76,7 @@ fn score(row: &Row, set: &str, metric: &str) -> Cell {
     })
 }
 
-fn relearn(row: &Row, of: fn(&RelearnTimes) -> RelearnTime) -> Cell {
+fn relearn(row: &Row, of: fn(&RelearnTimes) -> RelearnTime, spread: Option<String>) -> Cell {
     standing(row, |standing| {
         let Some(time) = standing.relearning.as_ref().map(of) else {
             return Cell::absent();
@@ -88,8 +90,9 @@ fn relearn(row: &Row, of: fn(&RelearnTimes) -> RelearnTime) -> Cell {
             };
             format!("{bound}{ratio:.2}× oracle")
         });
+        let notes: Vec<String> = ratio.into_iter().chain(spread).collect();
         Cell {
-            note: ratio.unwrap_or_default(),
+            note: notes.join("; "),
             ..Cell::number(time.samples, format!("{bound}{:.0}", time.samples))
         }
     })
@@ -173,13 +176,13 @@ pub(crate) const COLUMNS: &[Column] = &[
         name: "T .5",
         meaning: "samples of relearning until half of the knowledge is back; ≥ not reached",
         is_headline: false,
-        cell: |row| relearn(row, |times| times.half),
+        cell: |row| relearn(row, |times| times.half, None),
     },
     Column {
         name: "T .9",
-        meaning: "samples of relearning until nine tenths are back",
+        meaning: "samples of relearning until nine tenths are back; small print: beside the oracle, and the fastest … slowest of all attackers",
         is_headline: true,
-        cell: |row| relearn(row, |times| times.nine_tenths),
+        cell: |row| relearn(row, |times| times.nine_tenths, attack_columns::spread(row)),
     },
     Column {
         name: "AURC",
@@ -192,6 +195,17 @@ pub(crate) const COLUMNS: &[Column] = &[
                 })
             })
         },
+    },
+    attack_columns::BEFORE,
+    attack_columns::FIRST_STEP,
+    attack_columns::RESISTANCE,
+    attack_columns::CONTROL,
+    attack_columns::FEW_SHOT,
+    Column {
+        name: "8-bit ρ",
+        meaning: "share of the knowledge that rounding the weights to 8 bits brings back or leaves",
+        is_headline: false,
+        cell: |row| bits(row, 8),
     },
     Column {
         name: "4-bit ρ",
@@ -208,6 +222,7 @@ pub(crate) const COLUMNS: &[Column] = &[
             None => Cell::absent(),
         },
     },
+    attack_columns::ASYMMETRY,
     Column {
         name: "Tokens",
         meaning: "tokens through models, the frozen original's included",
@@ -233,6 +248,15 @@ pub(crate) const COLUMNS: &[Column] = &[
         cell: |row| Cell::number(row.seeds as f64, row.seeds.to_string()),
     },
 ];
+
+/// Columns that a terminal has no room for.
+const DETAILS: [&str; 4] = ["ρ before", "First step", "8-bit ρ", "Asymmetry"];
+
+impl Column {
+    pub(crate) fn is_detail(&self) -> bool {
+        DETAILS.contains(&self.name)
+    }
+}
 
 /// The columns that say something in at least one row.
 pub(crate) fn columns(card: &Scorecard) -> Vec<(&'static Column, Vec<Cell>)> {

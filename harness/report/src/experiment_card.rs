@@ -13,9 +13,10 @@ pub(crate) fn row_name(row: &Row) -> String {
     format!("{}{}", row.name, if is_front { " *" } else { "" })
 }
 
-/// The table; without `is_full` the small print of some columns is left out.
+/// The table; without `is_full`, details and the small print of some columns are left out.
 fn table(card: &Scorecard, is_full: bool) -> Table {
-    let columns = columns(card);
+    let mut columns = columns(card);
+    columns.retain(|(column, _)| is_full || !column.is_detail());
     let mut headers = vec![("", Align::Left)];
     headers.extend(columns.iter().map(|(column, _)| (column.name, Align::Left)));
     let mut table = Table::new(&headers);
@@ -167,9 +168,10 @@ pub fn experiment_card_text(card: &Scorecard) -> String {
         text.push('\n');
     }
     text.push_str("* forgets no less and keeps no less than any other method\n");
-    let meanings = columns(card)
-        .into_iter()
-        .map(|(column, _)| format!("{}: {}\n", column.name, column.meaning));
+    let shown = columns(card).into_iter().map(|(column, _)| column);
+    let meanings = shown
+        .filter(|column| !column.is_detail())
+        .map(|column| format!("{}: {}\n", column.name, column.meaning));
     text.extend(std::iter::once("\n".to_owned()).chain(meanings));
     text
 }

@@ -1,5 +1,7 @@
 //! What a run shows and leaves behind: tables, lm-eval's results and samples files, the scorecard. Computes no score.
 
+mod attack_columns;
+mod attacks_parquet;
 mod card_columns;
 mod eval_files;
 mod eval_results;
@@ -9,7 +11,6 @@ mod experiment_parquet;
 mod group_sections;
 mod html;
 mod parquet_table;
-mod recovery_parquet;
 mod recovery_tables;
 mod relearn_table;
 mod samples;
@@ -17,13 +18,13 @@ mod samples_parquet;
 mod table;
 mod tensorboard;
 
+pub use attacks_parquet::attacks_parquet;
 pub use eval_files::{EvalFiles, ReportError, SamplesFormat, prepare_output};
 pub use eval_results::{EvalRun, ModelFacts, Prompting, ScoredTask, results_json};
 pub use eval_table::eval_table;
 pub use experiment_card::{experiment_card_markdown, experiment_card_text, machine_costs_text};
 pub use experiment_parquet::experiment_parquet;
 pub use html::html_report;
-pub use recovery_parquet::recovery_parquet;
 pub use recovery_tables::{RecoveryStandings, recovery_tables};
 pub use relearn_table::{Attack, RelearnRow, relearn_table};
 pub use samples::samples_jsonl;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use harness_bench::relearn::{
-    Bound, Budget, CONSECUTIVE, QuestionKind, UntrainedAttackKind, Verdict, Yardstick,
+    Bound, Budget, CONSECUTIVE, CurveVerdict, QuestionKind, UntrainedAttackKind, Verdict, Yardstick,
 };
 
 use crate::table::{Align, Table};
@@ -94,7 +94,7 @@ fn curves(standings: RecoveryStandings, kind: QuestionKind) -> String {
             number(curve.area),
             resistance(standings, verdict, kind).map_or(ABSENT.into(), number),
             by_running_loss(verdict),
-            sparkline(&curve.points),
+            sparkline(&samples_and_recovery(curve)),
         ]);
     }
     text += &table.plain();
@@ -258,6 +258,13 @@ fn samples(budget: Budget) -> String {
 
 fn bound(count: usize, is_reached: bool) -> String {
     format!("{}{count}", if is_reached { "" } else { "≥ " })
+}
+
+fn samples_and_recovery(curve: &CurveVerdict) -> Vec<(usize, f64)> {
+    let points = curve.points.iter();
+    points
+        .map(|point| (point.spend.samples, point.recovery))
+        .collect()
 }
 
 /// The curve from its first trained sample to its last, on straight lines over the logarithm.

@@ -124,7 +124,83 @@ fn censored_times_are_bounds() {
     assert!((relearning.half.samples - 256.0).abs() < 1e-12);
     assert!(relearning.half.ratio_is_bound);
     let text = experiment_card_text(&card);
-    assert!(text.contains("≥ 256 (≥ 2.00× oracle)"), "{text}");
+    let cell = "≥ 256 (≥ 2.00× oracle; ≥ 256 … ≥ 256 of 3, 3 failed)";
+    assert!(text.contains(cell), "{text}");
+}
+
+#[test]
+fn attackers_spread_and_damage_is_told_from_resistance() {
+    let card = card();
+    let attacks = |name: &str| row(&card, name).standing.clone().unwrap().attacks.unwrap();
+    let good = attacks("good");
+    assert_eq!((good.attackers, good.failures), (3, 3));
+    assert_eq!(good.best, ["forget, lr 1e-5, seed 0"]);
+    // The best is the fastest, and its half never gets there.
+    let best = row(&card, "good")
+        .standing
+        .clone()
+        .unwrap()
+        .relearning
+        .unwrap();
+    assert!((good.fastest.value - best.nine_tenths.samples).abs() < 1e-12);
+    assert!(good.fastest.is_reached && !good.slowest.is_reached);
+    assert_eq!((good.before, good.few_shot), (Some(0.0), Some(0.125)));
+    assert_eq!(good.rounded.iter().collect::<Vec<_>>(), [(&4, &0.25)]);
+    // 128 samples of 1e9 operations, and 3e11 to unlearn.
+    let asymmetry = row(&card, "good").asymmetry.unwrap();
+    assert!((asymmetry.value - 128e9 / 3e11).abs() < 1e-12 && asymmetry.is_reached);
+    assert_eq!(row(&card, "oracle").asymmetry, None);
+    let damaged = |name: &str| attacks(name).control.unwrap().is_damaged;
+    assert!(damaged("wrecking") && !damaged("good"));
+    let text = experiment_card_markdown(&card);
+    assert!(
+        text.contains("≥ 256 ÷ 64 damaged (ρ control 0.100)"),
+        "{text}"
+    );
+    assert!(text.contains("Asymmetry") && !experiment_card_text(&card).contains("Asymmetry"));
+}
+
+#[test]
+fn records_without_attackers_are_still_read() {
+    let mut record = serde_json::to_value(made_up::experiment()).unwrap();
+    for subject in record["subjects"].as_array_mut().unwrap() {
+        let Some(scores) = subject["outcome"].get_mut("measured") else {
+            continue;
+        };
+        let full = scores["recovery"].clone();
+        let time = |name: &str| serde_json::json!({"samples": full[name]["samples"], "is_reached": full[name]["is_reached"]});
+        scores["recovery"] = serde_json::json!({
+            "half": time("half"), "nine_tenths": time("nine_tenths"), "full": time("full"),
+            "area": full["area"], "curve": full["curve"],
+        });
+    }
+    let record: harness_bench::experiment::ExperimentRecord =
+        serde_json::from_value(record).unwrap();
+    let old = Scorecard::new(&record.subjects, DRAWS).unwrap();
+    for (old, new) in old.rows.iter().zip(&card().rows) {
+        let (old, new) = (old.standing.as_ref(), new.standing.as_ref());
+        assert_eq!(
+            old.map(|standing| standing.relearning),
+            new.map(|standing| standing.relearning)
+        );
+        assert!(old.is_none_or(|standing| standing.attacks.is_none()));
+    }
+    assert!(html_report(&record, &old).unwrap().contains("polyline"));
+}
+
+#[test]
+fn every_attacker_is_a_line_before_the_oracles_band() {
+    let page = html_report(&made_up::experiment(), &card()).unwrap();
+    let panels: Vec<&str> = page.split("Relearning after good<").collect();
+    let panel = panels[1].split("</svg>").next().unwrap();
+    let count = |class: &str| panel.matches(&format!("class=\"{class}\"")).count();
+    // Three models of two attackers each.
+    assert_eq!((count("curve thin own"), count("curve best own")), (6, 3));
+    assert_eq!((count("band oracle"), count("curve original")), (1, 1));
+    // The band is as high as the oracle's best attacker, and as low as its other.
+    let points = panel.split("band oracle\" points=\"").nth(1).unwrap();
+    let points = points.split('"').next().unwrap().split(' ').count();
+    assert_eq!(points, 2 * 8);
 }
 
 #[test]

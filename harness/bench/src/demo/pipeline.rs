@@ -66,6 +66,8 @@ pub fn run(
         paraphrased: world.forget_paraphrased.clone(),
         holdout: world.holdout.clone(),
         retain: world.retain.clone(),
+        related: Vec::new(),
+        unrelated: Vec::new(),
         utility: world.utility,
         utility_options: RequestOptions::default(),
         methods: options.methods,

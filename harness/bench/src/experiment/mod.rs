@@ -1,6 +1,7 @@
 //! An experiment: one original, many methods, seeds and tasks, measured alike and put on one scorecard.
 
 mod answering;
+mod attack_standing;
 mod attacking;
 mod figure;
 mod knowledge;
@@ -11,20 +12,25 @@ mod numbers;
 mod plan;
 mod reading;
 mod record;
+mod recovery;
+mod relearn_spec;
 mod run;
 mod scorecard;
 mod spec;
 mod standing;
 mod utility;
 
+pub use attack_standing::{AttackStanding, Bounded, ControlStanding};
 pub use figure::Figure;
 pub use making::NOISE_METHOD;
 pub use plan::{Making, PlannedSubject, PlannedUnlearning, plan};
 pub use record::{
-    AnsweredQuestion, Cost, DocumentScores, ExperimentRecord, MachineCost, Outcome, Reached,
-    Recovery, Scores, Subject, SubjectKind, Training, UtilityScores,
+    AnsweredQuestion, Cost, DocumentScores, ExperimentRecord, MachineCost, Outcome, Scores,
+    Subject, SubjectKind, Training, UtilityScores,
 };
+pub use recovery::{AttackerRecovery, Recovery, WayBack};
+pub use relearn_spec::RelearnSpec;
 pub use run::{Experiment, FoundMethod, Materials, RECORD};
 pub use scorecard::{Comparison, Row, Scorecard, UTILITY_BOUND};
-pub use spec::{ExperimentSpec, Limits, MethodSpec, RelearnSpec, UnlearnSpec};
+pub use spec::{ExperimentSpec, Limits, MethodSpec, UnlearnSpec};
 pub use standing::{HEADLINE, OVER_FORGOTTEN, RelearnTime, RelearnTimes, Standing};

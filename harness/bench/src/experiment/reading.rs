@@ -7,6 +7,7 @@ use harness_task::TaskError;
 use harness_task::yaml::{Mapping, Node, NodeValue, parse};
 use serde::Deserialize;
 
+use super::relearn_spec::RelearnSpec;
 use super::spec::ExperimentSpec;
 use crate::error::{BenchError, Result};
 
@@ -45,16 +46,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "max_grad_norm",
         ],
     ),
-    (
-        "relearn",
-        &[
-            "learning_rates",
-            "seeds",
-            "max_steps",
-            "batch_size",
-            "lora_ranks",
-        ],
-    ),
+    ("relearn", RelearnSpec::KEYS),
 ];
 /// Files that extend each other may be so many.
 const DEEPEST: usize = 16;

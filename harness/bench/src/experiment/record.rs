@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use harness_metric::SurvivalTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::recovery::Recovery;
+use crate::relearn::AttackedModel;
 
 /// What a model is in the experiment.
 #[derive(
@@ -102,39 +104,6 @@ pub struct Scores {
     pub answers: Vec<String>,
 }
 
-/// How fast an attacker brings the knowledge back: the best of all attackers tried.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Recovery {
-    /// Samples trained on until half of what lies between oracle and original is back.
-    pub half: Reached,
-    /// Until nine tenths are.
-    pub nine_tenths: Reached,
-    /// Until all is.
-    pub full: Reached,
-    /// Mean recovery over a logarithmic grid of samples.
-    pub area: f64,
-    /// Samples and recovery of each evaluation.
-    pub curve: Vec<(usize, f64)>,
-}
-
-/// Samples until something was reached, or without its being reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Reached {
-    /// Documents trained on, repetitions counted.
-    pub samples: usize,
-    /// Whether it was reached by then; otherwise the attacker gave up.
-    pub is_reached: bool,
-}
-
-impl From<Reached> for SurvivalTime {
-    fn from(reached: Reached) -> Self {
-        Self {
-            time: reached.samples as f64,
-            is_reached: reached.is_reached,
-        }
-    }
-}
-
 /// What it took to make a model, on any machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cost {
@@ -178,7 +147,7 @@ pub struct AnsweredQuestion {
 }
 
 /// A whole experiment, as it lies on disk.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExperimentRecord {
     /// Its name.
     pub name: String,
@@ -188,6 +157,9 @@ pub struct ExperimentRecord {
     pub subjects: Vec<Subject>,
     /// How they were made.
     pub training: Vec<Training>,
+    /// Everything that was tried on them, evaluation by evaluation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attacks: Vec<AttackedModel>,
     /// Some questions with everybody's answers.
     pub questions: Vec<AnsweredQuestion>,
 }

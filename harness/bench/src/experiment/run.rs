@@ -33,6 +33,10 @@ pub struct Materials {
     pub holdout: Vec<TextPair>,
     /// The retain set.
     pub retain: Vec<TextPair>,
+    /// What `relearn` names as related, where it does.
+    pub related: Vec<TextPair>,
+    /// And as unrelated.
+    pub unrelated: Vec<TextPair>,
     /// The utility tasks by the name that the experiment gives them; groups have several.
     pub utility: Vec<(String, Vec<Task>)>,
     /// Documents to take of them.
@@ -94,15 +98,17 @@ impl Experiment<'_> {
             subjects.push(planned.subject(outcome, Some(&made)));
             directories.push(Some(made.directory));
         }
-        if let Some(materials) = &attack {
-            self.attack(materials, &directories, &mut subjects, observer)?;
-        }
+        let attacks = match &attack {
+            Some(materials) => self.attack(materials, &directories, &mut subjects, observer)?,
+            None => Vec::new(),
+        };
         let record = ExperimentRecord {
             name: self.spec.name.clone(),
             facts: self.facts(),
             questions: side_by_side(self.asked(), &subjects),
             subjects,
             training,
+            attacks,
         };
         self.run.write_json(RECORD, &record)?;
         Ok(record)
@@ -146,6 +152,7 @@ impl Experiment<'_> {
         if !spec.utility.is_empty() {
             facts.push(("utility".to_owned(), spec.utility.join(", ")));
         }
+        facts.extend(self.attack_facts());
         facts
     }
 }

@@ -7,6 +7,7 @@ use harness_metric::{Bootstrap, holm};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use super::attack_standing::Bounded;
 use super::figure::{Figure, Proportion, forgetting_difference};
 use super::record::{Cost, ExperimentRecord, Outcome, Scores, Subject, SubjectKind};
 use super::standing::{Anchors, HEADLINE, Standing};
@@ -35,6 +36,8 @@ pub struct Row {
     pub cost: Option<Cost>,
     /// Floating-point operations in proportion to making the oracle.
     pub cost_share: Option<f64>,
+    /// Operations to relearn nine tenths in proportion to those of unlearning: far below 1, hiding was dearer than finding.
+    pub asymmetry: Option<Bounded>,
     /// Whether another method forgets no less and keeps no less utility, and is better at one of the two.
     pub is_dominated: bool,
 }
@@ -155,14 +158,16 @@ impl Row {
         let costs: Vec<Cost> = own().filter_map(|subject| subject.cost).collect();
         let cost = mean_cost(&costs);
         let standing = (!runs.is_empty()).then(|| anchors.standing(&runs, bootstrap));
+        let standing = standing.transpose()?;
+        let kind = own().next().map(|subject| subject.kind);
+        let unlearning = cost.filter(|_| kind == Some(SubjectKind::Method));
         Ok(Self {
             name: name.to_owned(),
-            kind: own()
-                .next()
-                .map_or(SubjectKind::Method, |subject| subject.kind),
+            kind: kind.unwrap_or(SubjectKind::Method),
             seeds: runs.len(),
             failures: own().filter_map(failure).collect(),
-            standing: standing.transpose()?,
+            asymmetry: unlearning.zip(standing.as_ref()).and_then(asymmetry),
+            standing,
             cost,
             cost_share: cost
                 .zip(oracle_cost.filter(|cost| cost.flops > 0.0))
@@ -181,6 +186,14 @@ impl Row {
         let utility = self.standing.as_ref()?.utility?;
         Some((self.forgetting()?.value.min(1.0), utility.value))
     }
+}
+
+fn asymmetry((unlearning, standing): (Cost, &Standing)) -> Option<Bounded> {
+    let relearning = standing.attacks.as_ref()?.flops;
+    (unlearning.flops > 0.0).then(|| Bounded {
+        value: relearning.value / unlearning.flops,
+        ..relearning
+    })
 }
 
 /// Rows in the order in which they first appear.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::numbers::{Multiples, OneOrMany, Written, multiples, number, numbers};
+use super::relearn_spec::RelearnSpec;
 use crate::error::{BenchError, Result};
 
 /// What an experiment asks for.
@@ -51,7 +52,7 @@ pub struct ExperimentSpec {
     /// How the methods are trained where they say nothing else.
     #[serde(default)]
     pub unlearn: UnlearnSpec,
-    /// The attacker; `max_steps: 0` attacks nothing.
+    /// Who attacks; `max_steps: 0` attacks nothing.
     #[serde(default)]
     pub relearn: RelearnSpec,
     /// Bits to which the weights are rounded for scoring.
@@ -192,36 +193,6 @@ impl Default for UnlearnSpec {
     }
 }
 
-/// The attacker: a grid of learning rates and seeds, of which the best counts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct RelearnSpec {
-    /// Learning rates.
-    #[serde(deserialize_with = "numbers")]
-    #[schemars(with = "OneOrMany")]
-    pub learning_rates: Vec<f64>,
-    /// Seeds of the attack.
-    pub seeds: Vec<u64>,
-    /// Steps after which the attacker gives up; 0 attacks nothing.
-    pub max_steps: usize,
-    /// Documents a step.
-    pub batch_size: usize,
-    /// Ranks of adapters; 0 trains every weight.
-    pub lora_ranks: Vec<usize>,
-}
-
-impl Default for RelearnSpec {
-    fn default() -> Self {
-        Self {
-            learning_rates: vec![1e-5, 3e-5, 1e-4],
-            seeds: vec![0],
-            max_steps: 60,
-            batch_size: 4,
-            lora_ranks: vec![0],
-        }
-    }
-}
-
 fn one_seed() -> Vec<u64> {
     vec![0]
 }
@@ -304,8 +275,11 @@ impl ExperimentSpec {
         if (self.noise.iter()).any(|times| !(times.is_finite() && *times > 0.0)) {
             return refuse("`noise` takes true, false, or positive numbers");
         }
-        if self.unlearn.steps == 0 || self.unlearn.batch_size == 0 || self.relearn.batch_size == 0 {
+        if self.unlearn.steps == 0 || self.unlearn.batch_size == 0 {
             return refuse("`steps` and `batch_size` must be positive");
+        }
+        if let Some(problem) = self.relearn.problem(self.retain.as_ref()) {
+            return refuse(problem);
         }
         if let Some(bits) = self.rounding.iter().find(|bits| ![4, 8].contains(*bits)) {
             return refuse(&format!("`rounding` takes 4 and 8 bits, not {bits}"));

@@ -6,10 +6,13 @@ use harness_metric::{Bootstrap, Survival, SurvivalTime, mean};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::attack_standing::AttackStanding;
 use super::figure::{Figure, Proportion, Runs, Scale, mean_figure};
 use super::membership::membership;
-use super::record::{DocumentScores, Reached, Recovery, Scores, UtilityScores};
+use super::record::{DocumentScores, Scores, UtilityScores};
+use super::recovery::Recovery;
 use crate::error::Result;
+use crate::relearn::Budget;
 
 /// The metric that rows are ranked by.
 pub const HEADLINE: &str = "extraction_strength";
@@ -38,6 +41,8 @@ pub struct Standing {
     pub worst_utility: Option<(String, f64)>,
     /// Samples to relearn, at half, nine tenths and all of the way back.
     pub relearning: Option<RelearnTimes>,
+    /// What else attackers tell.
+    pub attacks: Option<AttackStanding>,
     /// Share of the knowledge between oracle and original that rounding the weights brings back, by number of bits.
     pub rounded: BTreeMap<u32, Figure>,
 }
@@ -153,6 +158,7 @@ impl<'a> Anchors<'a> {
             utilities,
             utility,
             relearning: self.relearning(runs)?,
+            attacks: AttackStanding::of(&recoveries(runs))?,
             rounded: self.rounded(runs, bootstrap),
             forgetting,
         })
@@ -197,15 +203,12 @@ impl<'a> Anchors<'a> {
     }
 
     fn relearning(&self, runs: &[&Scores]) -> Result<Option<RelearnTimes>> {
-        let recoveries = |runs: &[&'a Scores]| -> Vec<&'a Recovery> {
-            runs.iter().filter_map(|s| s.recovery.as_ref()).collect()
-        };
-        let own: Vec<&Recovery> = runs.iter().filter_map(|s| s.recovery.as_ref()).collect();
+        let own = recoveries(runs);
         if own.is_empty() {
             return Ok(None);
         }
         let oracle = recoveries(&self.oracles);
-        let time = |of: fn(&Recovery) -> Reached| -> Result<RelearnTime> {
+        let time = |of: fn(&Recovery) -> Budget| -> Result<RelearnTime> {
             let own = median(&own, of)?;
             let oracle = (!oracle.is_empty()).then(|| median(&oracle, of));
             Ok(in_proportion(own, oracle.transpose()?))
@@ -220,8 +223,13 @@ impl<'a> Anchors<'a> {
     }
 }
 
-fn median(recoveries: &[&Recovery], of: fn(&Recovery) -> Reached) -> Result<SurvivalTime> {
-    let times: Vec<SurvivalTime> = recoveries.iter().map(|r| of(r).into()).collect();
+fn recoveries<'a>(runs: &[&'a Scores]) -> Vec<&'a Recovery> {
+    runs.iter().filter_map(|s| s.recovery.as_ref()).collect()
+}
+
+fn median(recoveries: &[&Recovery], of: fn(&Recovery) -> Budget) -> Result<SurvivalTime> {
+    let samples = |recovery: &&Recovery| of(recovery).in_samples();
+    let times: Vec<SurvivalTime> = recoveries.iter().map(samples).collect();
     Ok(Survival::new(&times)?.median())
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use harness_engine::Scorer;
 use harness_model::{Decoder, DecoderSpec, Tokenizer, Weights};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::attacker::{Attacker, EvaluationGrid};
@@ -15,7 +16,8 @@ use crate::event::{Event, Observer};
 use crate::finetune::FineTuner;
 
 /// What an attacker has spent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct AttackSpend {
     /// Optimiser steps.
     pub steps: usize,
@@ -56,6 +58,14 @@ pub(super) struct Target<'a> {
     pub(super) questions: &'a BTreeMap<QuestionKind, AnswerSet>,
 }
 
+/// What is asked on the way, when, and when enough has been seen.
+pub(super) struct Inquiry<'a> {
+    pub(super) kinds: &'a [QuestionKind],
+    pub(super) grid: EvaluationGrid,
+    /// Ends the attack before its last step.
+    pub(super) is_enough: &'a dyn Fn(&[Evaluation]) -> bool,
+}
+
 impl Target<'_> {
     /// Asks a model of this architecture the questions of some kinds.
     pub(super) fn ask(
@@ -74,16 +84,20 @@ impl Target<'_> {
         Ok(known)
     }
 
-    /// Trains a copy of `weights` on `data` and asks questions of `kinds` where `grid` says so.
+    /// Trains a copy of `weights` on `data` and asks on the way.
     pub(super) fn attack(
         &self,
         weights: &Weights,
         data: &AnswerSet,
         attacker: &Attacker,
-        kinds: &[QuestionKind],
-        grid: EvaluationGrid,
+        inquiry: &Inquiry,
         observer: &mut Observer,
     ) -> Result<AttackCurve> {
+        let Inquiry {
+            kinds,
+            grid,
+            is_enough,
+        } = *inquiry;
         let tuning = &attacker.tuning;
         let mut tuner = FineTuner::new(self.spec, weights, data, tuning)?;
         let mut spend = AttackSpend::default();
@@ -110,6 +124,9 @@ impl Target<'_> {
                 work_done: None,
                 remark: remark(&evaluations),
             });
+            if is_enough(&evaluations) {
+                break;
+            }
         }
         Ok(AttackCurve {
             evaluations,

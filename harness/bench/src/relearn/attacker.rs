@@ -1,11 +1,14 @@
 //! Who attacks: what is trained on, how fast, how much of the model, in which order; and when it is looked at. Runs nothing.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::finetune::FineTuning;
 
 /// What an attacker trains on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum AttackData {
     /// The part of the forget set that is not held out.
@@ -37,6 +40,14 @@ pub struct Attacker {
 }
 
 impl Attacker {
+    /// The same settings, to train on the related task.
+    pub(super) fn on_related_data(self) -> Self {
+        Self {
+            data: AttackData::Related,
+            ..self
+        }
+    }
+
     /// In a few words: `forget, lr 1e-5, LoRA 8, seed 0`.
     pub fn describe(&self) -> String {
         let lora = self

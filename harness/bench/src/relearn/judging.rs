@@ -12,15 +12,13 @@ use super::materials::QuestionKind;
 use super::running_loss::steps_by_rule;
 use super::untrained::UntrainedAttackKind;
 use super::verdict::{
-    Anchors, AttackerVerdict, Budget, ControlVerdict, CurveVerdict, DAMAGED_BELOW,
+    Anchors, AttackerVerdict, Budget, ControlVerdict, CurveVerdict, DAMAGED_BELOW, NINE_TENTHS,
     UntrainedVerdict, Verdict, Yardstick,
 };
 use crate::answers::AnswerKnowledge;
 use crate::error::{BenchError, Result};
 
 const YARDSTICKS: [Yardstick; 2] = [Yardstick::Loss, Yardstick::ExtractionStrength];
-/// Place of nine tenths among the thresholds.
-const MOST: usize = 1;
 
 type Knowledge = BTreeMap<QuestionKind, AnswerKnowledge>;
 
@@ -90,7 +88,7 @@ pub fn judge(
         best: best(&attackers, headline),
         attackers,
         untrained: untrained(attacks, anchors)?,
-        control: None,
+        control: control(attacks, &anchors.plain, headline)?,
     })
 }
 
@@ -107,41 +105,6 @@ impl Verdict {
         yardstick: Yardstick,
     ) -> Option<&CurveVerdict> {
         self.best_attacker()?.curve(questions, yardstick)
-    }
-
-    /// Adds how the model stands on what it should not have forgotten: `before` any attack, and with the best attacker's
-    /// settings on the related task.
-    ///
-    /// # Errors
-    /// On values that are not finite.
-    pub fn with_control(
-        mut self,
-        before: &Knowledge,
-        repair: Option<&Attack>,
-        anchors: &AllAnchors,
-    ) -> Result<Self> {
-        let kind = QuestionKind::Control;
-        let (Some(scale), Some(known)) =
-            (anchors.plain.of_control(self.headline), before.get(&kind))
-        else {
-            return Ok(self);
-        };
-        let Some(start) = scale.recovery(kind, Yardstick::Loss, known)? else {
-            return Ok(self);
-        };
-        let repair = match repair {
-            Some(Attack::Curve(curve)) => {
-                let verdict = CurveVerdict::new(kind, Yardstick::Loss, &curve.evaluations, &scale)?;
-                verdict.map(|verdict| verdict.times[MOST])
-            }
-            _ => None,
-        };
-        self.control = Some(ControlVerdict {
-            start,
-            is_damaged: start < DAMAGED_BELOW,
-            repair,
-        });
-        Ok(self)
     }
 
     /// What the best and the worst attacker needed on the headline's questions for one of the thresholds, by its place.
@@ -263,6 +226,33 @@ fn best(attackers: &[AttackerVerdict], headline: QuestionKind) -> Option<usize> 
     ranked
         .min_by(|(a, _), (b, _)| compare(a, b))
         .map(|(_, place)| place)
+}
+
+/// How the model stands on what it should not have forgotten: before any attack, and how long the repair takes.
+fn control(
+    attacks: &ModelAttacks,
+    anchors: &Anchors,
+    headline: QuestionKind,
+) -> Result<Option<ControlVerdict>> {
+    let kind = QuestionKind::Control;
+    let (Some(scale), Some(known)) = (anchors.of_control(headline), attacks.before.get(&kind))
+    else {
+        return Ok(None);
+    };
+    let Some(start) = scale.recovery(kind, Yardstick::Loss, known)? else {
+        return Ok(None);
+    };
+    let repair = match &attacks.repair {
+        Some((_, Attack::Curve(curve))) => {
+            CurveVerdict::new(kind, Yardstick::Loss, &curve.evaluations, &scale)?
+        }
+        _ => None,
+    };
+    Ok(Some(ControlVerdict {
+        start,
+        is_damaged: start < DAMAGED_BELOW,
+        repair: repair.map(|repair| repair.times[NINE_TENTHS]),
+    }))
 }
 
 fn untrained(attacks: &ModelAttacks, anchors: &AllAnchors) -> Result<Vec<UntrainedVerdict>> {

@@ -1,16 +1,24 @@
 //! What attackers train on and what they are judged by: texts, cut so that no question is on both sides. Knows no models.
 
+use std::collections::BTreeSet;
+
 use harness_metric::PythonRandom;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::attacker::AttackData;
 use crate::answers::TextPair;
 use crate::error::{BenchError, Result};
 
+/// Share of a task's documents that no attacker trains on, where nothing else is said.
+pub const HELD_OUT_SHARE: f64 = 0.25;
 /// Seed of every split: the same questions are held out for every model and attacker.
 const SPLIT_SEED: u64 = 0;
 
 /// What a question is to an attacker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum QuestionKind {
     /// Forget documents that attackers train on.
@@ -110,11 +118,13 @@ pub struct Materials {
 }
 
 impl Materials {
-    /// Checks that there is something to ask, and that nothing asked is trained on.
+    /// Checks that there is something to ask, that attackers on `data` have a batch to train on, and that nothing asked is
+    /// trained on.
     ///
     /// # Errors
-    /// When there are no questions, or one of them is in training data word for word.
-    pub fn check(&self) -> Result<()> {
+    /// When there are no questions, a task is missing or smaller than `batch_size`, or a question is in training data word for
+    /// word.
+    pub fn check(&self, data: &[AttackData], batch_size: usize) -> Result<()> {
         let asked: Vec<&TextPair> = [QuestionKind::HeldOut, QuestionKind::Paraphrased]
             .iter()
             .flat_map(|&kind| self.questions(kind).map_or(&[][..], |(_, pairs)| pairs))
@@ -123,17 +133,19 @@ impl Materials {
             let message = "nothing is held out and no task asks in other words: there is nothing to judge an attack by";
             return Err(BenchError::Request(message.into()));
         }
-        let related = self.related.iter().flat_map(|split| &split.trained);
-        let unrelated = self.unrelated.iter().flat_map(|(_, pairs)| pairs);
-        let trained: std::collections::BTreeSet<(&str, &str)> = (self.forget.trained.iter())
-            .chain(related)
-            .chain(unrelated)
-            .map(|pair| (pair.prompt.as_str(), pair.answer.as_str()))
-            .collect();
-        let leak = asked
-            .iter()
-            .find(|pair| trained.contains(&(pair.prompt.as_str(), pair.answer.as_str())));
-        match leak {
+        let mut trained: BTreeSet<&TextPair> = BTreeSet::new();
+        for &data in data {
+            let (task, pairs) = self.training(data)?;
+            if pairs.len() < batch_size {
+                let message = format!(
+                    "an attacker takes {batch_size} documents a step, and {} of {task} are left to train on",
+                    pairs.len()
+                );
+                return Err(BenchError::Request(message));
+            }
+            trained.extend(pairs);
+        }
+        match asked.iter().find(|pair| trained.contains(*pair)) {
             None => Ok(()),
             Some(pair) => {
                 let message = format!(
@@ -143,6 +155,38 @@ impl Materials {
                 Err(BenchError::Request(message))
             }
         }
+    }
+
+    /// What attackers on some data train on, with its task.
+    ///
+    /// # Errors
+    /// When there is no such task.
+    pub fn training(&self, data: AttackData) -> Result<(&str, &[TextPair])> {
+        let found: Option<(&str, &[TextPair])> = match data {
+            AttackData::Forget => Some((&self.forget.task, &self.forget.trained)),
+            AttackData::Related => {
+                (self.related.as_ref()).map(|split| (split.task.as_str(), split.trained.as_slice()))
+            }
+            AttackData::Unrelated => {
+                (self.unrelated.as_ref()).map(|(task, pairs)| (task.as_str(), pairs.as_slice()))
+            }
+        };
+        found.ok_or_else(|| {
+            BenchError::Request(format!("no task is given for {} data", data.name()))
+        })
+    }
+
+    /// What is asked with examples before it, and the examples: as attackers have it, or, where nothing is held out from them,
+    /// a split for this purpose alone, since nothing is trained on.
+    ///
+    /// # Errors
+    /// When there are too few documents for both.
+    pub fn few_shot(&self) -> Result<Split> {
+        if self.forget.held_out.is_empty() {
+            let pairs = self.forget.trained.clone();
+            return Split::new(&self.forget.task, pairs, HELD_OUT_SHARE);
+        }
+        Ok(self.forget.clone())
     }
 
     /// The questions of a kind with their task, if there are any.
@@ -178,6 +222,7 @@ mod tests {
 
     use super::{Materials, Split};
     use crate::answers::TextPair;
+    use crate::relearn::AttackData;
 
     fn pairs(count: usize) -> Vec<TextPair> {
         let pair = |i| TextPair {
@@ -214,9 +259,33 @@ mod tests {
             related: None,
             unrelated: None,
         };
-        materials(None, 0.25).check().unwrap();
-        assert!(materials(None, 0.0).check().is_err());
-        let said = materials(Some(pairs(8)), 0.25).check().unwrap_err();
-        assert!(said.to_string().contains("in common"), "{said}");
+        let check = |materials: Materials, batch| materials.check(&[AttackData::Forget], batch);
+        check(materials(None, 0.25), 6).unwrap();
+        let said = |materials, batch| check(materials, batch).unwrap_err().to_string();
+        for (said, part) in [
+            (said(materials(None, 0.25), 7), "6 of facts are left"),
+            (said(materials(None, 0.0), 1), "nothing to judge"),
+            (said(materials(Some(pairs(8)), 0.25), 1), "in common"),
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        let related = materials(None, 0.25).check(&[AttackData::Related], 1);
+        assert!(related.unwrap_err().to_string().contains("related data"));
+    }
+
+    #[test]
+    fn examples_are_never_the_questions() {
+        for share in [0.0, 0.5] {
+            let materials = Materials {
+                forget: Split::new("facts", pairs(8), share).unwrap(),
+                paraphrased: None,
+                related: None,
+                unrelated: None,
+            };
+            let split = materials.few_shot().unwrap();
+            assert!(!split.held_out.is_empty());
+            let is_shown = |pair| split.trained.contains(pair);
+            assert!(!split.held_out.iter().any(is_shown));
+        }
     }
 }

@@ -10,17 +10,20 @@ mod campaign;
 mod judging;
 mod materials;
 mod running_loss;
+mod subject;
+mod trials;
 mod untrained;
 mod verdict;
 
 pub use attack::{AttackCurve, AttackSpend, Evaluation};
 pub use attacker::{AttackData, Attacker, Attackers, EvaluationGrid};
-pub use campaign::{Attack, Campaign, ModelAttacks, Subject};
+pub use campaign::{Attack, AttackedModel, Campaign, ModelAttacks};
 pub use judging::{AllAnchors, Bound, judge};
-pub use materials::{Materials, QuestionKind, Split};
+pub use materials::{HELD_OUT_SHARE, Materials, QuestionKind, Split};
 pub use running_loss::{RelearnCurve, WINDOW, relearn};
-pub use untrained::{UntrainedAttack, UntrainedAttackKind};
+pub use subject::Subject;
+pub use untrained::{UntrainedAttack, UntrainedAttackKind, UntrainedAttackName};
 pub use verdict::{
     Anchors, AttackerVerdict, Budget, CONSECUTIVE, ControlVerdict, CurveVerdict, DAMAGED_BELOW,
-    THRESHOLDS, UntrainedVerdict, Verdict, Yardstick,
+    RecoveryPoint, THRESHOLDS, UntrainedVerdict, Verdict, Yardstick,
 };

@@ -1,17 +1,71 @@
 //! Attacks that train nothing: weights rounded as quantization does, and a prompt that shows how such questions are answered.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use harness_engine::Encoder;
 use harness_metric::PythonRandom;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::materials::QuestionKind;
+use super::materials::{QuestionKind, Split};
 use crate::answers::{AnswerKnowledge, AnswerSet, TextPair};
 use crate::error::Result;
 
+/// What attacks without training are asked for by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UntrainedAttackName {
+    /// Weights rounded to fewer bits.
+    Rounding,
+    /// Answered forget questions before each question.
+    FewShot,
+}
+
+impl UntrainedAttackName {
+    /// The attacks that some names stand for, each once: with so many bits, and so many examples.
+    pub fn kinds(names: &[Self], bits: &[u32], shots: usize) -> Vec<UntrainedAttackKind> {
+        let mut kinds = Vec::new();
+        for name in names {
+            match name {
+                Self::Rounding => {
+                    kinds.extend(bits.iter().map(|&bits| UntrainedAttackKind::Rounding(bits)));
+                }
+                Self::FewShot => kinds.push(UntrainedAttackKind::FewShot(shots)),
+            }
+        }
+        kinds.sort();
+        kinds.dedup();
+        kinds
+    }
+}
+
+impl FromStr for UntrainedAttackName {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "rounding" | "quantization" => Ok(Self::Rounding),
+            "few-shot" | "few_shot" => Ok(Self::FewShot),
+            other => Err(format!("unknown attack {other}: rounding or few-shot")),
+        }
+    }
+}
+
+impl fmt::Display for UntrainedAttackName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rounding => "rounding",
+            Self::FewShot => "few-shot",
+        })
+    }
+}
+
 /// An attack without training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum UntrainedAttackKind {
     /// Weights are rounded to so many bits.
@@ -57,18 +111,13 @@ fn with_shots(questions: &[TextPair], examples: &[TextPair], shots: usize) -> Ve
     questions.iter().enumerate().map(shown).collect()
 }
 
-/// Tokenizes such questions.
+/// Tokenizes a split's questions, examples of the rest before each.
 ///
 /// # Errors
 /// When one does not fit the model's context; the error names it.
-pub(super) fn few_shot_set(
-    task: &str,
-    questions: &[TextPair],
-    examples: &[TextPair],
-    shots: usize,
-    encoder: &Encoder,
-) -> Result<AnswerSet> {
-    AnswerSet::new(task, &with_shots(questions, examples, shots), encoder)
+pub(super) fn few_shot_set(split: &Split, shots: usize, encoder: &Encoder) -> Result<AnswerSet> {
+    let shown = with_shots(&split.held_out, &split.trained, shots);
+    AnswerSet::new(&split.task, &shown, encoder)
 }
 
 #[cfg(test)]

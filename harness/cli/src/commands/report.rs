@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use harness_bench::experiment::{ExperimentRecord, RECORD, Scorecard, SubjectKind};
+use harness_bench::experiment::{ExperimentRecord, Outcome, RECORD, Scorecard, SubjectKind};
+use harness_bench::relearn::AttackedModel;
 
 use super::bench::write_outputs;
 use crate::exit::Refused;
@@ -80,13 +81,7 @@ fn side_by_side(records: &[(&Path, ExperimentRecord)]) -> Result<ExperimentRecor
     together.name = names.join(" and ");
     together.subjects.clear();
     together.training.clear();
-    let original = |record: &ExperimentRecord| {
-        let found = record
-            .subjects
-            .iter()
-            .find(|subject| subject.kind == SubjectKind::Original);
-        found.map(|subject| subject.outcome.clone())
-    };
+    together.attacks.clear();
     for (place, (run, record)) in records.iter().enumerate() {
         if original(record) != original(&records[0].1) {
             let message = format!(
@@ -96,6 +91,7 @@ fn side_by_side(records: &[(&Path, ExperimentRecord)]) -> Result<ExperimentRecor
             );
             return Err(Refused(message).into());
         }
+        together.attacks.extend(attacks(record, place == 0));
         let is_shown = |kind: SubjectKind| place == 0 || kind == SubjectKind::Method;
         for subject in record
             .subjects
@@ -116,4 +112,31 @@ fn side_by_side(records: &[(&Path, ExperimentRecord)]) -> Result<ExperimentRecor
             }));
     }
     Ok(together)
+}
+
+/// What was measured on the original; the attacks may differ.
+fn original(record: &ExperimentRecord) -> Option<Outcome> {
+    let mut subjects = record.subjects.iter();
+    let found = subjects.find(|subject| subject.kind == SubjectKind::Original)?;
+    let mut outcome = found.outcome.clone();
+    if let Outcome::Measured(scores) = &mut outcome {
+        scores.recovery = None;
+    }
+    Some(outcome)
+}
+
+/// What was tried on the models that are shown: methods under their new names, and the anchors of the first run.
+fn attacks(record: &ExperimentRecord, is_first: bool) -> Vec<AttackedModel> {
+    let is_method = |row: &str| {
+        let found = record.subjects.iter().find(|subject| subject.row == row);
+        found.is_some_and(|subject| subject.kind == SubjectKind::Method)
+    };
+    let mut shown = record.attacks.clone();
+    shown.retain(|attacked| is_first || is_method(&attacked.model));
+    for attacked in &mut shown {
+        if is_method(&attacked.model) {
+            attacked.model = format!("{}: {}", record.name, attacked.model);
+        }
+    }
+    shown
 }

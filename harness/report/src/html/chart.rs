@@ -106,6 +106,17 @@ impl Chart {
         ));
     }
 
+    /// The area between two heights, given as place, lower and upper end.
+    pub(super) fn band(&mut self, class: &str, points: &[(f64, f64, f64)], title: &str) {
+        let upper = points.iter().map(|&(x, _, high)| (x, high));
+        let lower = points.iter().rev().map(|&(x, low, _)| (x, low));
+        let path = self.path(&upper.chain(lower).collect::<Vec<_>>());
+        let title = escaped(title);
+        self.add(format_args!(
+            r#"<polygon class="{class}" points="{path}"><title>{title}</title></polygon>"#
+        ));
+    }
+
     /// A dot.
     pub(super) fn dot(&mut self, class: &str, at: (f64, f64), title: &str) {
         let (x, y) = self.place(at);

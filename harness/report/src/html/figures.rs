@@ -1,9 +1,8 @@
-//! The report's pictures: forgetting against utility, the ways back, the losses of training, what rounding brings back. Draws
-//! the scorecard's numbers and computes none.
+//! The report's pictures of the scorecard: forgetting against utility, the losses of training, what rounding brings back. Draws
+//! numbers and computes none.
 
 use harness_bench::experiment::{
-    ExperimentRecord, HEADLINE, Outcome, Recovery, Row, Scorecard, SubjectKind, Training,
-    UTILITY_BOUND,
+    ExperimentRecord, HEADLINE, Row, Scorecard, SubjectKind, Training, UTILITY_BOUND,
 };
 
 use serde::Serialize;
@@ -18,7 +17,7 @@ pub(super) struct Panel {
     pub(super) svg: String,
 }
 
-fn axis(name: &str, range: (f64, f64)) -> Axis<'_> {
+pub(super) fn axis(name: &str, range: (f64, f64)) -> Axis<'_> {
     Axis {
         name,
         range,
@@ -96,67 +95,6 @@ pub(super) fn pareto(card: &Scorecard) -> Option<String> {
         "Forgetting against utility",
         "Each row of the scorecard as a point; right is more forgotten, up is more useful. The same numbers are in the table.",
     ))
-}
-
-fn recoveries<'a>(record: &'a ExperimentRecord, row: &str) -> Vec<&'a Recovery> {
-    let of_row = record.subjects.iter().filter(|subject| subject.row == row);
-    of_row
-        .filter_map(|subject| match &subject.outcome {
-            Outcome::Measured(scores) => scores.recovery.as_ref(),
-            Outcome::Failed(_) => None,
-        })
-        .collect()
-}
-
-/// One panel a method: its way back before the oracle's.
-pub(super) fn relearning(record: &ExperimentRecord, card: &Scorecard) -> Vec<Panel> {
-    let names = |kind: SubjectKind| card.rows.iter().filter(move |row| row.kind == kind);
-    let curves = |kind| -> Vec<&Recovery> {
-        names(kind)
-            .flat_map(|row| recoveries(record, &row.name))
-            .collect()
-    };
-    let (oracle, original) = (curves(SubjectKind::Oracle), curves(SubjectKind::Original));
-    let longest = record
-        .subjects
-        .iter()
-        .filter_map(|subject| match &subject.outcome {
-            Outcome::Measured(scores) => scores.recovery.as_ref()?.curve.last(),
-            Outcome::Failed(_) => None,
-        });
-    let longest = longest.map(|&(samples, _)| samples).max().unwrap_or(1);
-    let panel = |row: &Row| {
-        let own = recoveries(record, &row.name);
-        if own.is_empty() {
-            return None;
-        }
-        let x = Axis {
-            name: "Samples + 1",
-            range: (1.0, longest as f64 + 1.0),
-            is_logarithmic: true,
-        };
-        let mut chart = Chart::new(360.0, 240.0, x, axis("Recovery ρ", (-0.05, 1.05)));
-        chart.segment("bound", (1.0, 0.9), (longest as f64 + 1.0, 0.9));
-        for (class, curves) in [("oracle", &oracle), ("original", &original), ("own", &own)] {
-            for curve in curves {
-                let points: Vec<(f64, f64)> = (curve.curve.iter())
-                    .map(|&(samples, recovery)| (samples as f64 + 1.0, recovery))
-                    .collect();
-                let title = if class == "own" { &row.name } else { class };
-                chart.line(&format!("curve {class}"), &points, title);
-            }
-        }
-        let description = "Share of the forgotten knowledge that an attacker has brought back, by samples trained on; the oracle's and the original's ways in their colours.";
-        Some(Panel {
-            name: row.name.clone(),
-            svg: chart.finish(&format!("Relearning after {}", row.name), description),
-        })
-    };
-    let shown = card
-        .rows
-        .iter()
-        .filter(|row| matches!(row.kind, SubjectKind::Method | SubjectKind::Noise));
-    shown.filter_map(panel).collect()
 }
 
 /// One panel a row: the loss of every step.

@@ -4,6 +4,7 @@
 mod chart;
 mod figures;
 mod labels;
+mod relearning;
 mod scale;
 
 use harness_bench::experiment::{AnsweredQuestion, ExperimentRecord, Scorecard, SubjectKind};
@@ -108,7 +109,7 @@ pub fn html_report(
         sentences: sentences(card),
         comparisons: comparisons(card),
         pareto: figures::pareto(card),
-        relearning: figures::relearning(record, card),
+        relearning: relearning::relearning(record, card),
         training: figures::training(record),
         rounding: figures::rounding(card),
         questions: &record.questions,

@@ -4,9 +4,14 @@
 use std::collections::BTreeMap;
 
 use harness_bench::experiment::{
-    AnsweredQuestion, Cost, DocumentScores, ExperimentRecord, HEADLINE, MachineCost, Outcome,
-    Reached, Recovery, Scores, Subject, SubjectKind, Training, UtilityScores,
+    AnsweredQuestion, AttackerRecovery, Cost, DocumentScores, ExperimentRecord, HEADLINE,
+    MachineCost, Outcome, Recovery, Scores, Subject, SubjectKind, Training, UtilityScores, WayBack,
 };
+use harness_bench::relearn::{
+    AttackSpend, Budget, ControlVerdict, QuestionKind, RecoveryPoint, UntrainedAttackKind,
+    UntrainedVerdict,
+};
+use harness_bench::{AnswerKnowledge, Estimate};
 
 /// Documents of the forget set.
 const DOCUMENTS: usize = 40;
@@ -37,14 +42,6 @@ fn scores(strength: f64, useful: f64, recovery: &[(usize, f64)], seed: u64) -> S
             .map(|d| f64::from(f64::from(d) < share * 200.0))
             .collect()
     };
-    let reached = |share: f64| {
-        let found = recovery.iter().find(|point| point.1 >= share);
-        let last = recovery.last().map_or(0, |point| point.0);
-        Reached {
-            samples: found.map_or(last, |point| point.0),
-            is_reached: found.is_some(),
-        }
-    };
     let utility = |task: &str, share: f64| UtilityScores {
         task: task.into(),
         metric: "acc".into(),
@@ -64,14 +61,96 @@ fn scores(strength: f64, useful: f64, recovery: &[(usize, f64)], seed: u64) -> S
             (8, set("authors", strength)),
             (4, set("authors", strength * 0.8 + 0.15)),
         ]),
-        recovery: Some(Recovery {
-            half: reached(0.5),
-            nine_tenths: reached(0.9),
-            full: reached(1.0),
-            area: recovery.iter().map(|point| point.1).sum::<f64>() / recovery.len() as f64,
-            curve: recovery.to_vec(),
-        }),
+        recovery: Some(recovered(recovery, useful)),
         answers: Vec::new(),
+    }
+}
+
+fn spend(samples: usize) -> AttackSpend {
+    AttackSpend {
+        steps: samples / 4,
+        samples,
+        tokens: 30 * samples,
+        flops: 1e9 * samples as f64,
+        seconds: 0.1 * samples as f64,
+    }
+}
+
+/// An attacker's way back.
+fn way_back_of(points: &[(usize, f64)]) -> WayBack {
+    let reached = |share: f64| {
+        let found = points.iter().find(|point| point.1 >= share);
+        let last = points.last().map_or(0, |point| point.0);
+        Budget {
+            spend: spend(found.map_or(last, |point| point.0)),
+            is_reached: found.is_some(),
+        }
+    };
+    let point = |&(samples, recovery): &(usize, f64)| RecoveryPoint {
+        spend: spend(samples),
+        recovery,
+    };
+    WayBack {
+        points: points.iter().map(point).collect(),
+        half: reached(0.5),
+        nine_tenths: reached(0.9),
+        full: reached(1.0),
+        area: points.iter().map(|point| point.1).sum::<f64>() / points.len() as f64,
+    }
+}
+
+/// Two attackers, of which the second gets half as far as the first; a third diverged.
+fn recovered(points: &[(usize, f64)], useful: f64) -> Recovery {
+    let best = way_back_of(points);
+    let half: Vec<(usize, f64)> = points.iter().map(|&(at, rho)| (at, rho / 2.0)).collect();
+    let attacker = |rate: &str, way_back: Option<WayBack>| AttackerRecovery {
+        attacker: format!("forget, lr {rate}, seed 0"),
+        failure: way_back.is_none().then(|| "the loss became NaN".to_owned()),
+        way_back,
+    };
+    let estimate = Estimate {
+        value: 0.5,
+        stderr: None,
+    };
+    let untrained = |kind, by_loss| UntrainedVerdict {
+        kind,
+        questions: QuestionKind::HeldOut,
+        by_loss: Some(by_loss),
+        by_extraction_strength: None,
+        knowledge: AnswerKnowledge {
+            probability: estimate,
+            extraction_strength: estimate,
+            loss: 1.0,
+        },
+    };
+    Recovery {
+        half: best.half,
+        nine_tenths: best.nine_tenths,
+        full: best.full,
+        area: best.area,
+        curve: points.to_vec(),
+        questions: Some(QuestionKind::HeldOut),
+        best: Some("forget, lr 1e-5, seed 0".into()),
+        first_step: Some(points[1].1 - points[0].1),
+        resistance: Some(1.0 - best.area),
+        control: Some(ControlVerdict {
+            start: useful,
+            is_damaged: useful < 0.5,
+            repair: Some(Budget {
+                spend: spend(if useful < 0.5 { 64 } else { 0 }),
+                is_reached: true,
+            }),
+        }),
+        untrained: vec![
+            untrained(None, points[0].1),
+            untrained(Some(UntrainedAttackKind::Rounding(4)), 0.25),
+            untrained(Some(UntrainedAttackKind::FewShot(4)), 0.125),
+        ],
+        attackers: vec![
+            attacker("1e-6", Some(way_back_of(&half))),
+            attacker("1e-5", Some(best)),
+            attacker("1e-2", None),
+        ],
     }
 }
 
@@ -174,6 +253,7 @@ pub(crate) fn experiment() -> ExperimentRecord {
         ],
         subjects,
         training,
+        attacks: Vec::new(),
         questions: vec![AnsweredQuestion {
             question: "Where was <b>Ada</b> born?".into(),
             expected: "In Nowhere & Anywhere.".into(),

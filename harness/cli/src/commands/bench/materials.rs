@@ -55,6 +55,8 @@ impl Bench {
             paraphrased: pairs(&spec.paraphrased, spec.limits.forget)?,
             holdout: pairs(&spec.holdout, None)?,
             retain: pairs(&spec.retain, spec.limits.retain)?,
+            related: pairs(&spec.relearn.related, spec.limits.retain)?,
+            unrelated: pairs(&spec.relearn.unrelated, spec.limits.retain)?,
             utility,
             utility_options: RequestOptions {
                 limit: limit(spec.limits.utility)?,

@@ -3,37 +3,26 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use harness_bench::Event;
 use harness_bench::relearn::{
-    AllAnchors, AttackData, Campaign, EvaluationGrid, Materials, ModelAttacks, QuestionKind, Split,
-    UntrainedAttackKind, Verdict, judge,
+    AllAnchors, AttackData, AttackedModel, Campaign, EvaluationGrid, HELD_OUT_SHARE, Materials,
+    ModelAttacks, QuestionKind, Split, UntrainedAttackName, Verdict,
 };
-use harness_report::{RecoveryStandings, recovery_parquet, recovery_tables};
+use harness_report::{RecoveryStandings, attacks_parquet, recovery_tables};
 use harness_task::TaskLibrary;
 use serde_json::json;
 
 use super::super::unlearn::positive;
 use super::attackers::Grid;
 use super::{Attacked, NamedModel, Relearn, locate};
-use crate::exit::Refused;
 use crate::output;
 use crate::progress::Terminal;
 
-/// Share of the forget documents that no attacker sees, where nothing else is said.
-const HELD_OUT_SHARE: f64 = 0.25;
+/// Bits that the rounding attack rounds weights to.
+const ROUNDING_BITS: [u32; 2] = [8, 4];
 /// Evaluations at regular distances, besides those after 1, 2, 4, 8 … steps.
 const REGULAR_EVALUATIONS: usize = 8;
-
-/// An attack that trains nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum UntrainedAttackName {
-    /// Weights rounded to 8 and to 4 bits
-    #[value(alias = "quantization")]
-    Rounding,
-    /// Answered forget questions before each question
-    FewShot,
-}
 
 #[derive(Args)]
 #[command(next_help_heading = "Campaign")]
@@ -59,8 +48,8 @@ pub(super) struct CampaignOptions {
     /// Task far from it, to train on too
     #[arg(long, value_name = "TASK")]
     unrelated: Option<String>,
-    /// Attacks without training
-    #[arg(long, value_name = "NAME,…", num_args = 1.., value_delimiter = ',')]
+    /// Attacks without training: rounding of weights to 8 and 4 bits, few-shot with answered forget questions before each
+    #[arg(long, value_name = "rounding|few-shot,…", num_args = 1.., value_delimiter = ',')]
     attacks: Vec<UntrainedAttackName>,
     /// Examples before each question of the few-shot attack
     #[arg(long, value_name = "N", default_value_t = 4)]
@@ -79,31 +68,7 @@ impl CampaignOptions {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        positive("--shots", self.shots as f64)?;
-        if self.attacks.contains(&UntrainedAttackName::FewShot) && self.held_out == Some(0.0) {
-            let message =
-                "--attacks few-shot asks held-out questions, and --held-out 0 leaves none";
-            return Err(Refused(message.into()).into());
-        }
-        Ok(())
-    }
-
-    fn untrained(&self) -> Vec<UntrainedAttackKind> {
-        let mut kinds = Vec::new();
-        for attack in &self.attacks {
-            kinds.extend(match attack {
-                UntrainedAttackName::Rounding => {
-                    vec![
-                        UntrainedAttackKind::Rounding(8),
-                        UntrainedAttackKind::Rounding(4),
-                    ]
-                }
-                UntrainedAttackName::FewShot => vec![UntrainedAttackKind::FewShot(self.shots)],
-            });
-        }
-        kinds.sort();
-        kinds.dedup();
-        kinds
+        positive("--shots", self.shots as f64)
     }
 
     /// What stands for a model that never knew, with what it is called.
@@ -111,12 +76,6 @@ impl CampaignOptions {
         let oracle = self.oracle.as_ref().map(|path| (path, "oracle"));
         oracle.or(self.base.as_ref().map(|path| (path, "base")))
     }
-}
-
-/// A model with everything that was tried on it.
-struct Measured {
-    name: String,
-    attacks: ModelAttacks,
 }
 
 impl Relearn {
@@ -142,7 +101,11 @@ impl Relearn {
             related: related.transpose()?,
             unrelated: named(&options.unrelated)?,
         };
-        materials.check()?;
+        let batch_size = self
+            .attackers
+            .first(materials.forget.trained.len())
+            .batch_size;
+        materials.check(&data(&materials), batch_size)?;
         Ok(materials)
     }
 
@@ -160,37 +123,32 @@ impl Relearn {
         }
         let named = |model: &NamedModel| (model.name.clone(), model.path.clone());
         models.extend(attacked.unlearned.iter().map(named));
-        let before = before(
+        let before_training = before_training(
             &campaign,
             &models,
             never_knew.map(|(_, name)| name),
             terminal,
         )?;
-        let mut measured: Vec<Measured> = Vec::new();
+        let mut attacked_models: Vec<AttackedModel> = Vec::new();
         let mut verdicts: Vec<Verdict> = Vec::new();
         // Of itself alone, the original has nothing to win back.
         let attacked_from = usize::from(never_knew.is_none());
         for (place, (name, path)) in models.iter().enumerate().skip(attacked_from) {
             let observer = &mut |event: Event| terminal.show(event);
             let mut subject = campaign.subject(name, path)?;
-            let attacks = ModelAttacks {
-                attacks: subject.attacks(observer)?,
-                ..before[place].clone()
-            };
+            let before = &before_training;
             let anchors = match never_knew {
                 Some(_) => AllAnchors::new(&before[1], &before[0]),
-                None => AllAnchors::from_itself(&attacks, &before[0]),
+                None => AllAnchors::from_itself(&before[place], &before[0]),
             };
-            let verdict = judge(name, &attacks, &anchors, materials.headline())?;
-            let best = verdict.best_attacker().map(|best| best.attacker);
-            let repair = match (best, &materials.related) {
-                (Some(best), Some(_)) => Some(subject.control(&best, observer)?),
-                _ => None,
-            };
-            verdicts.push(verdict.with_control(&attacks.before, repair.as_ref(), &anchors)?);
-            let name = name.clone();
-            measured.push(Measured { name, attacks });
-            self.write_campaign(attacked, &campaign, &measured, &verdicts)?;
+            let (attacks, verdict) = subject.attacked(before[place].clone(), &anchors, observer)?;
+            verdicts.push(verdict);
+            attacked_models.push(AttackedModel {
+                model: name.clone(),
+                seed: None,
+                attacks,
+            });
+            self.write_campaign(attacked, &campaign, &attacked_models, &verdicts)?;
         }
         let standings = RecoveryStandings {
             verdicts: &verdicts,
@@ -210,25 +168,19 @@ impl Relearn {
         materials: &'a Materials,
     ) -> Result<Campaign<'a>> {
         let grid = self.campaign.grid.unwrap_or(Grid::One);
-        let mut data = vec![AttackData::Forget];
-        data.extend(materials.related.as_ref().map(|_| AttackData::Related));
-        data.extend(materials.unrelated.as_ref().map(|_| AttackData::Unrelated));
         let documents = materials.forget.trained.len();
-        let attackers = self.attackers.grid(grid, data, documents)?;
+        let attackers = self.attackers.grid(grid, data(materials), documents)?;
         let every = attackers.tuning.steps.div_ceil(REGULAR_EVALUATIONS);
-        let batch = attackers.tuning.batch_size;
-        if batch > documents {
-            let message = format!(
-                "--batch-size {batch}: {documents} documents of {} are left to train on",
-                self.forget
-            );
-            return Err(Refused(message).into());
-        }
         Ok(Campaign {
             materials,
             attackers: attackers.all(),
             grid: EvaluationGrid { every },
-            untrained: self.campaign.untrained(),
+            untrained: UntrainedAttackName::kinds(
+                &self.campaign.attacks,
+                &ROUNDING_BITS,
+                self.campaign.shots,
+            ),
+            control: materials.related.is_some(),
             device: attacked.device,
             run: attacked.run.as_ref(),
         })
@@ -239,7 +191,7 @@ impl Relearn {
         &self,
         attacked: &Attacked,
         campaign: &Campaign,
-        measured: &[Measured],
+        measured: &[AttackedModel],
         verdicts: &[Verdict],
     ) -> Result<()> {
         let Some(run) = &attacked.run else {
@@ -259,18 +211,22 @@ impl Relearn {
             "models": models,
         });
         run.write_json("relearn.json", &record)?;
-        let named: Vec<_> = measured
-            .iter()
-            .map(|measured| (measured.name.clone(), &measured.attacks))
-            .collect();
-        run.write("relearn.parquet", &recovery_parquet(&named)?)?;
+        run.write("relearn.parquet", &attacks_parquet(measured)?)?;
         Ok(())
     }
 }
 
+/// What attackers train on: whatever there is.
+fn data(materials: &Materials) -> Vec<AttackData> {
+    let mut data = vec![AttackData::Forget];
+    data.extend(materials.related.as_ref().map(|_| AttackData::Related));
+    data.extend(materials.unrelated.as_ref().map(|_| AttackData::Unrelated));
+    data
+}
+
 /// What every model knows before any training, and under attacks without; refuses anchors that leave no scale before anything
 /// is trained.
-fn before(
+fn before_training(
     campaign: &Campaign,
     models: &[(String, PathBuf)],
     never_knew: Option<&str>,
@@ -280,11 +236,7 @@ fn before(
     for (place, (name, path)) in models.iter().enumerate() {
         let observer = &mut |event: Event| terminal.show(event);
         let mut subject = campaign.subject(name, path)?;
-        all.push(ModelAttacks {
-            before: subject.before(observer)?,
-            untrained: subject.untrained(observer)?,
-            attacks: Vec::new(),
-        });
+        all.push(subject.before_training(observer)?);
         if let (1, Some(name)) = (place, never_knew) {
             let anchors = AllAnchors::new(&all[1], &all[0]);
             for kind in [QuestionKind::HeldOut, QuestionKind::Paraphrased] {

@@ -2,7 +2,7 @@
 
 use harness_bench::AnswerKnowledge;
 use harness_bench::relearn::{
-    Attack, AttackSpend, Attacker, Evaluation, ModelAttacks, QuestionKind,
+    Attack, AttackSpend, AttackedModel, Attacker, Evaluation, QuestionKind,
 };
 use parquet::errors::Result;
 
@@ -10,26 +10,31 @@ use crate::parquet_table::{Column, Values, parquet_table};
 
 /// One row.
 struct Row<'a> {
-    model: &'a str,
+    subject: &'a AttackedModel,
     attacker: &'a Attacker,
     spend: AttackSpend,
     questions: QuestionKind,
     knowledge: AnswerKnowledge,
 }
 
-/// The file's contents: columns `model`, `data`, `learning_rate`, `lora_rank`, `attacker_seed`, `steps`, `samples`, `tokens`,
-/// `flops`, `questions`, `loss`, `extraction_strength`, `probability`; a row an evaluation and kind of question. No wall times:
-/// the same campaign gives the same bytes.
+/// The file's contents: columns `model` (its row of the scorecard), `seed` of its making, `data`, `learning_rate`, `lora_rank`, `attacker_seed`,
+/// `steps`, `samples`, `tokens`, `flops`, `questions`, `loss`, `extraction_strength`, `probability`; a row an evaluation and kind
+/// of question, the repair of damage last, whose questions are `control`. No wall times: the same attacks give the same bytes.
 ///
 /// # Errors
 /// Where the Parquet writer refuses.
-pub fn recovery_parquet(models: &[(String, &ModelAttacks)]) -> Result<Vec<u8>> {
+pub fn attacks_parquet(subjects: &[AttackedModel]) -> Result<Vec<u8>> {
     let mut rows = Vec::new();
-    for (model, attacks) in models {
-        for (attacker, attack) in &attacks.attacks {
+    for subject in subjects {
+        for (attacker, attack) in subject
+            .attacks
+            .attacks
+            .iter()
+            .chain(&subject.attacks.repair)
+        {
             if let Attack::Curve(curve) = attack {
                 let evaluations = curve.evaluations.iter();
-                rows.extend(evaluations.flat_map(|one| rows_of(model, attacker, one)));
+                rows.extend(evaluations.flat_map(|one| rows_of(subject, attacker, one)));
             }
         }
     }
@@ -43,7 +48,11 @@ pub fn recovery_parquet(models: &[(String, &ModelAttacks)]) -> Result<Vec<u8>> {
     let texts =
         |of: fn(&Row) -> String| Values::Texts(rows.iter().map(|row| Some(of(row))).collect());
     let columns = [
-        ("model", texts(|row| row.model.to_owned())),
+        ("model", texts(|row| row.subject.model.clone())),
+        (
+            "seed",
+            numbers(|row| row.subject.seed.map(|seed| seed as f64)),
+        ),
         ("data", texts(|row| row.attacker.data.name().to_owned())),
         (
             "learning_rate",
@@ -80,12 +89,12 @@ pub fn recovery_parquet(models: &[(String, &ModelAttacks)]) -> Result<Vec<u8>> {
 }
 
 fn rows_of<'a>(
-    model: &'a str,
+    subject: &'a AttackedModel,
     attacker: &'a Attacker,
     evaluation: &'a Evaluation,
 ) -> impl Iterator<Item = Row<'a>> {
     let row = move |(&questions, &knowledge): (&QuestionKind, &AnswerKnowledge)| Row {
-        model,
+        subject,
         attacker,
         spend: evaluation.spend,
         questions,
