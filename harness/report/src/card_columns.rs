@@ -4,6 +4,11 @@ use harness_bench::experiment::{
     Figure, HEADLINE, RelearnTime, RelearnTimes, Row, Scorecard, Standing,
 };
 
+use crate::measure_columns::{
+    AGREEMENT, ATTACK, CHOICE, DIVERGENCE, FLUENCY, FORGET_QUALITY, LEAKAGE, NEUTRAL_DIVERGENCE,
+    RETAIN_LOSS,
+};
+
 /// A cell of the card.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Cell {
@@ -21,7 +26,7 @@ pub(crate) struct Column {
     pub(crate) meaning: &'static str,
     /// Whether the terminal has room for its small print.
     pub(crate) is_headline: bool,
-    cell: fn(&Row) -> Cell,
+    pub(crate) cell: fn(&Row) -> Cell,
 }
 
 impl Cell {
@@ -33,18 +38,18 @@ impl Cell {
         }
     }
 
-    fn absent() -> Self {
+    pub(crate) fn absent() -> Self {
         Self::text("–")
     }
 
-    fn number(value: f64, text: String) -> Self {
+    pub(crate) fn number(value: f64, text: String) -> Self {
         Self {
             key: Some(value),
             ..Self::text(text)
         }
     }
 
-    fn figure(figure: Option<Figure>) -> Self {
+    pub(crate) fn figure(figure: Option<Figure>) -> Self {
         let Some(Figure { value, interval }) = figure else {
             return Self::absent();
         };
@@ -63,7 +68,7 @@ pub(crate) fn rounded(value: f64) -> String {
     format!("{value:.3}")
 }
 
-fn standing(row: &Row, cell: impl FnOnce(&Standing) -> Cell) -> Cell {
+pub(crate) fn standing(row: &Row, cell: impl FnOnce(&Standing) -> Cell) -> Cell {
     row.standing.as_ref().map_or_else(Cell::absent, cell)
 }
 
@@ -139,16 +144,19 @@ pub(crate) const COLUMNS: &[Column] = &[
         is_headline: false,
         cell: |row| score(row, "forget", "probability"),
     },
+    FORGET_QUALITY,
+    CHOICE,
     Column {
         name: "MIA",
         meaning: "area under the ROC curve of Min-K%, an attack that tells the forget set from texts no model has seen: 0.5 cannot; best is the oracle's",
         is_headline: false,
         cell: |row| {
             standing(row, |standing| {
-                Cell::figure(standing.membership.get("min_k").copied())
+                Cell::figure(standing.membership.get(ATTACK).copied())
             })
         },
     },
+    LEAKAGE,
     Column {
         name: "Useful U",
         meaning: "mean over utility tasks of the share of the original's score that is left, chance taken off",
@@ -169,6 +177,11 @@ pub(crate) const COLUMNS: &[Column] = &[
             })
         },
     },
+    DIVERGENCE,
+    NEUTRAL_DIVERGENCE,
+    AGREEMENT,
+    RETAIN_LOSS,
+    FLUENCY,
     Column {
         name: "T .5",
         meaning: "samples of relearning until half of the knowledge is back; ≥ not reached",

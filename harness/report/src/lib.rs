@@ -8,6 +8,7 @@ mod experiment_card;
 mod experiment_parquet;
 mod group_sections;
 mod html;
+mod measure_columns;
 mod parquet_table;
 mod recovery_parquet;
 mod recovery_tables;

@@ -68,6 +68,7 @@ pub fn run(
         retain: world.retain.clone(),
         utility: world.utility,
         utility_options: RequestOptions::default(),
+        measures: world.measures,
         methods: options.methods,
         oracle_cost: Some(oracle_cost),
     };
