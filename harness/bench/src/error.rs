@@ -65,7 +65,7 @@ pub enum BenchError {
 }
 
 /// Shorthand of this crate.
-pub type Result<T> = std::result::Result<T, BenchError>;
+pub type Result<T, E = BenchError> = std::result::Result<T, E>;
 
 pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> BenchError {
     let path = path.to_owned();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{BenchError, Result};
 
 /// The metric whose values are compared.
-const METRIC: &str = "truth_ratio";
+pub(crate) const TRUTH_RATIO: &str = "truth_ratio";
 
 /// Outcome of the two-sided two-sample Kolmogorov–Smirnov test.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,14 +51,15 @@ pub fn forget_quality_of_samples(own: &[Sample], reference: &[Sample]) -> Result
     forget_quality(&truth_ratios(own)?, &truth_ratios(reference)?)
 }
 
-fn truth_ratios(samples: &[Sample]) -> Result<Vec<f64>> {
+/// The truth ratio of each sample.
+pub(crate) fn truth_ratios(samples: &[Sample]) -> Result<Vec<f64>> {
     let ratio = |sample: &Sample| {
         let mut metrics = sample.metrics.iter();
-        let own = metrics.find(|metric| metric.name == METRIC);
+        let own = metrics.find(|metric| metric.name == TRUTH_RATIO);
         own.and_then(MetricValue::number).ok_or_else(|| {
             let doc_id = sample.doc_id;
             BenchError::Request(format!(
-                "document {doc_id} has no {METRIC}; list the metric in the task's metric_list"
+                "document {doc_id} has no {TRUTH_RATIO}; list the metric in the task's metric_list"
             ))
         })
     };
@@ -81,7 +82,7 @@ mod tests {
             filter: "none".to_owned(),
             filtered_responses: Vec::new(),
             metrics: vec![MetricValue {
-                name: METRIC.to_owned(),
+                name: TRUTH_RATIO.to_owned(),
                 value: json!(ratio),
             }],
         };

@@ -23,7 +23,7 @@ mod run_directory;
 mod suspicion;
 
 pub use answers::{AnswerKnowledge, AnswerRecord, AnswerSet, Estimate, MIN_K_SHARE, TextPair};
-pub use divergence::divergence_from_original;
+pub use divergence::{Departure, departures_from_original, divergence_from_original};
 pub use error::{BenchError, Result};
 pub use evaluate::{Evaluation, EvaluationProgress, Questions, evaluate};
 pub use event::{Event, Observer};
@@ -31,9 +31,6 @@ pub use finetune::{FineTuning, FineTuningSummary, finetune};
 pub use forget_quality::{ForgetQuality, forget_quality, forget_quality_of_samples};
 pub use groups::{GroupResult, score_groups};
 pub use integrity::{Integrity, check_integrity};
-pub use membership::{
-    Attack, GradientNorm, MembershipScores, gradient_norms, membership_aucs, membership_scores,
-    reference_scores,
-};
+pub use membership::{Attack, GradientNorm, MembershipScores, gradient_norms, membership_scores};
 pub use run_directory::{RunDirectory, sha256_hex};
 pub use suspicion::warnings;

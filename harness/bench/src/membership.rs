@@ -1,15 +1,15 @@
 //! Membership attacks: whether a model gives away that it was trained on a text, by scores that are higher the less it looks so.
-//! Refuses to judge without texts that were certainly never trained on.
+//! Judges nothing: that takes texts that were certainly never trained on.
 
 use std::collections::BTreeMap;
 
-use harness_metric::{area_under_roc, mean};
+use harness_metric::mean;
 use harness_model::train::{AnswerBatch, GradientSet, TokenizedPair};
 use harness_model::{Decoder, DecoderSpec, Weights};
 use serde::{Deserialize, Serialize};
 
-use crate::answers::{AnswerRecord, AnswerSet};
-use crate::error::{BenchError, Result};
+use crate::answers::AnswerSet;
+use crate::error::Result;
 
 /// What an attack goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,54 +29,49 @@ pub enum Attack {
     GradientNorm,
 }
 
-/// Scores of one set of texts, a list a attack.
+/// Scores of one set of texts, a list an attack.
 pub type MembershipScores = BTreeMap<Attack, Vec<f64>>;
 
-/// The scores that follow from what a model knows; those of Min-K%++ if all records have them.
-pub fn membership_scores(records: &[AnswerRecord]) -> MembershipScores {
-    let of = |score: fn(&AnswerRecord) -> f64| records.iter().map(score).collect();
-    let mut scores = MembershipScores::from([
-        (Attack::Loss, of(|record| record.loss)),
-        (Attack::Zlib, of(|record| record.zlib)),
-        (Attack::MinK, of(|record| record.min_k)),
-    ]);
-    let plus_plus = records.iter().map(|record| record.min_k_plus_plus);
-    if let Some(plus_plus) = plus_plus.collect::<Option<Vec<f64>>>() {
-        scores.insert(Attack::MinKPlusPlus, plus_plus);
+impl Attack {
+    /// All there are.
+    pub const ALL: [Self; 6] = [
+        Self::Loss,
+        Self::Zlib,
+        Self::MinK,
+        Self::MinKPlusPlus,
+        Self::Reference,
+        Self::GradientNorm,
+    ];
+
+    /// Its name in records; of attacks that go by a score of one model, that score's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Zlib => "zlib",
+            Self::MinK => "min_k",
+            Self::MinKPlusPlus => "min_k_plus_plus",
+            Self::Reference => "reference",
+            Self::GradientNorm => "gradient_norm",
+        }
     }
-    scores
 }
 
-/// Losses of one model less those of another on the same texts.
-///
-/// # Errors
-/// When the records are not of as many texts.
-pub fn reference_scores(records: &[AnswerRecord], reference: &[AnswerRecord]) -> Result<Vec<f64>> {
-    if records.len() != reference.len() {
-        return Err(BenchError::Request(format!(
-            "a reference attack compares the same texts, not {} with {}",
-            records.len(),
-            reference.len()
-        )));
+/// The attacks that a model's scores of some texts, by name, allow. `reference` has the scores of the same texts by a model that
+/// never saw the forget set: what is left of a loss without that model's is not due to the text's being easy.
+pub fn membership_scores(
+    scores: &BTreeMap<String, Vec<f64>>,
+    reference: Option<&BTreeMap<String, Vec<f64>>>,
+) -> MembershipScores {
+    let of_one = |attack: Attack| Some((attack, scores.get(attack.name())?.clone()));
+    let mut attacks: MembershipScores = Attack::ALL.into_iter().filter_map(of_one).collect();
+    let loss = Attack::Loss.name();
+    let both = scores.get(loss).zip(reference.and_then(|of| of.get(loss)));
+    if let Some((own, reference)) = both.filter(|(own, other)| own.len() == other.len()) {
+        let pairs = own.iter().zip(reference);
+        let beyond = pairs.map(|(own, reference)| own - reference).collect();
+        attacks.insert(Attack::Reference, beyond);
     }
-    let both = records.iter().zip(reference);
-    Ok(both.map(|(own, other)| own.loss - other.loss).collect())
-}
-
-/// Area under the ROC curve of every attack that both sets have scores of: about 1 where the forget set is remembered, one half where
-/// it is as unknown as the holdout set, and below where its absence shows.
-///
-/// # Errors
-/// When a set is empty or a score is not finite.
-pub fn membership_aucs(
-    forget: &MembershipScores,
-    holdout: &MembershipScores,
-) -> Result<BTreeMap<Attack, f64>> {
-    let both = forget
-        .iter()
-        .filter_map(|(attack, own)| Some((*attack, own, holdout.get(attack)?)));
-    both.map(|(attack, forget, holdout)| Ok((attack, area_under_roc(forget, holdout)?)))
-        .collect()
+    attacks
 }
 
 /// Which norm of a gradient.

@@ -38,7 +38,8 @@ pub use exact_match::ExactMatch;
 pub use fluency::{distinct_share, is_refusal, repetition_rate};
 pub use group::{mean_by_size, pooled_stderr, unweighted_mean_stderr};
 pub use membership::{
-    loss_per_compressed_byte, min_k, privacy_leakage, relative_difference, standardised_logprob,
+    loss_per_compressed_byte, membership_closeness, min_k, privacy_leakage, relative_difference,
+    standardised_logprob,
 };
 pub use memorisation::{
     answer_probability, answer_share, exact_memorisation, extraction_strength,

@@ -81,6 +81,16 @@ pub fn privacy_leakage(unlearned_auc: f64, reference_auc: f64) -> Result<f64, Me
     relative_change("privacy leakage", 1.0 - unlearned_auc, 1.0 - reference_auc)
 }
 
+/// How near an area under the ROC curve is to that of a model that never saw the forget set, relative to the latter: 1 the same, 0 as
+/// far away as the whole of it, or further (open-unlearning's s_MIA).
+///
+/// # Errors
+/// Where the reference has area 0, and on values that are not finite.
+pub fn membership_closeness(unlearned_auc: f64, reference_auc: f64) -> Result<f64, MetricError> {
+    let change = relative_change("membership closeness", unlearned_auc, reference_auc)?;
+    Ok(1.0 - (change.abs() / 100.0).min(1.0))
+}
+
 /// Change against a reference, in percent of the reference.
 ///
 /// # Errors
@@ -123,6 +133,9 @@ mod tests {
         assert!((privacy_leakage(1.0, 0.5).unwrap() + 100.0).abs() < 1e-6);
         assert!((privacy_leakage(0.0, 0.5).unwrap() - 100.0).abs() < 1e-6);
         assert!(privacy_leakage(0.5, 1.0).is_err());
+        assert!((membership_closeness(0.75, 0.5).unwrap() - 0.5).abs() < 1e-8);
+        assert!(membership_closeness(1.0, 0.4).unwrap().abs() < 1e-8);
+        assert!(membership_closeness(0.5, 0.0).is_err());
         assert!((relative_difference(1.5, 1.0).unwrap() - 50.0).abs() < 1e-6);
     }
 }

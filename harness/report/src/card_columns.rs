@@ -5,6 +5,10 @@ use harness_bench::experiment::{
 };
 
 use crate::attack_columns;
+use crate::measure_columns::{
+    AGREEMENT, ATTACK, CHOICE, DIVERGENCE, FLUENCY, FORGET_QUALITY, LEAKAGE, NEUTRAL_DIVERGENCE,
+    RETAIN_LOSS,
+};
 
 /// A cell of the card.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +50,7 @@ impl Cell {
         }
     }
 
-    fn figure(figure: Option<Figure>) -> Self {
+    pub(crate) fn figure(figure: Option<Figure>) -> Self {
         let Some(Figure { value, interval }) = figure else {
             return Self::absent();
         };
@@ -142,16 +146,19 @@ pub(crate) const COLUMNS: &[Column] = &[
         is_headline: false,
         cell: |row| score(row, "forget", "probability"),
     },
+    FORGET_QUALITY,
+    CHOICE,
     Column {
         name: "MIA",
         meaning: "area under the ROC curve of Min-K%, an attack that tells the forget set from texts no model has seen: 0.5 cannot; best is the oracle's",
         is_headline: false,
         cell: |row| {
             standing(row, |standing| {
-                Cell::figure(standing.membership.get("min_k").copied())
+                Cell::figure(standing.membership.get(ATTACK).copied())
             })
         },
     },
+    LEAKAGE,
     Column {
         name: "Useful U",
         meaning: "mean over utility tasks of the share of the original's score that is left, chance taken off",
@@ -172,6 +179,11 @@ pub(crate) const COLUMNS: &[Column] = &[
             })
         },
     },
+    DIVERGENCE,
+    NEUTRAL_DIVERGENCE,
+    AGREEMENT,
+    RETAIN_LOSS,
+    FLUENCY,
     Column {
         name: "T .5",
         meaning: "samples of relearning until half of the knowledge is back; ≥ not reached",

@@ -1,7 +1,9 @@
 //! Every value that an experiment measured as a Parquet table, a row a document, metric and model: for whoever wants to
 //! aggregate them otherwise. Aggregates nothing itself.
 
-use harness_bench::experiment::{DocumentScores, ExperimentRecord, Outcome, Scores, Subject};
+use harness_bench::experiment::{
+    DocumentScores, ExperimentRecord, Outcome, Scores, Subject, UtilityScores,
+};
 use parquet::errors::Result;
 use serde_json::{Value, json};
 
@@ -18,8 +20,9 @@ struct Entry<'a> {
     value: f64,
 }
 
-/// The file's contents: columns `row`, `kind`, `seed`, `set` (`forget`, `paraphrased`, `holdout`, `retain`, `utility`, `rounded_4` …), `task`,
-/// `metric`, `document`, `chance` (of utility tasks) and `value`.
+/// The file's contents: columns `row`, `kind`, `seed`, `set` (`forget`, `paraphrased`, `holdout`, `retain`, `truth_ratio`, `neutral`,
+/// `written`, `rounded_4` …, `utility`, `utility_part`, `forget_choice`), `task`, `metric`, `document`, `chance` (of the two sets with
+/// tasks that can be guessed) and `value`.
 ///
 /// # Errors
 /// Where the Parquet writer refuses them.
@@ -94,23 +97,37 @@ fn add_scores<'a>(subject: &'a Subject, scores: &'a Scores, entries: &mut Vec<En
             add_set(set, scores);
         }
     }
+    for (set, scores) in &scores.sets {
+        add_set(set, scores);
+    }
     for (bits, scores) in &scores.rounded {
         add_set(&format!("rounded_{bits}"), scores);
     }
-    for task in &scores.utility {
-        entries.extend(
-            task.values
-                .iter()
-                .enumerate()
-                .map(|(document, &value)| Entry {
-                    subject,
-                    set: "utility".to_owned(),
-                    task: &task.task,
-                    metric: &task.metric,
-                    document,
-                    chance: Some(task.chance),
-                    value,
-                }),
-        );
+    let mut add_task = |set: &str, task: &'a str, metric: &'a str, chance, values: &[f64]| {
+        let documents = values.iter().enumerate();
+        entries.extend(documents.map(|(document, &value)| Entry {
+            subject,
+            set: set.to_owned(),
+            task,
+            metric,
+            document,
+            chance,
+            value,
+        }));
+    };
+    let useful = scores.utility.iter().map(|task| ("utility", task));
+    for (set, task) in
+        useful.chain((scores.forget_choice.iter()).map(|task| ("forget_choice", task)))
+    {
+        let UtilityScores {
+            task,
+            metric,
+            chance,
+            values,
+        } = task;
+        add_task(set, task, metric, Some(*chance), values);
+    }
+    for part in scores.composites.iter().flat_map(|own| &own.parts) {
+        add_task("utility_part", &part.task, &part.metric, None, &part.values);
     }
 }

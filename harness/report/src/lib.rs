@@ -10,6 +10,7 @@ mod experiment_card;
 mod experiment_parquet;
 mod group_sections;
 mod html;
+mod measure_columns;
 mod parquet_table;
 mod recovery_tables;
 mod relearn_table;

@@ -70,6 +70,7 @@ pub fn run(
         unrelated: Vec::new(),
         utility: world.utility,
         utility_options: RequestOptions::default(),
+        measures: world.measures,
         methods: options.methods,
         oracle_cost: Some(oracle_cost),
     };

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::json;
 
-use super::world::{FORGET, FORGET_PARAPHRASED, HOLDOUT, RETAIN, UTILITY};
+use super::world::{
+    FORGET, FORGET_CHOICE, FORGET_PARAPHRASED, FORGET_TRUTH, HOLDOUT, RETAIN, UTILITY,
+};
 use crate::experiment::{ExperimentSpec, MethodSpec, NOISE_METHOD, RelearnSpec, UnlearnSpec};
 
 /// Raised whenever finished stages of older versions must not be taken over.
@@ -66,6 +68,8 @@ impl Recipe {
             oracle_twin: Some(twin),
             paraphrased: Some(FORGET_PARAPHRASED.into()),
             holdout: Some(HOLDOUT.into()),
+            truth_ratio: Some(FORGET_TRUTH.into()),
+            forget_choice: Some(FORGET_CHOICE.into()),
             retain: Some(RETAIN.into()),
             utility: UTILITY.map(str::to_owned).into(),
             seeds: vec![self.seed],

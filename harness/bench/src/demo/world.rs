@@ -1,10 +1,11 @@
 //! The demo world as data: which of its tasks plays which role. The facts themselves are in `tasks/demo`.
 
 use harness_data::DataSource;
-use harness_task::{Task, TaskLibrary};
+use harness_task::{Task, TaskLibrary, TaskSpec};
 
 use crate::answers::TextPair;
 use crate::error::Result;
+use crate::experiment::{Measures, truth_ratio_task};
 
 /// What is to be forgotten.
 pub(super) const FORGET: &str = "demo_forget";
@@ -18,6 +19,10 @@ const KEPT: [&str; 3] = [RETAIN, "demo_retain_paraphrased", "demo_general"];
 const UNSEEN: [&str; 2] = [FORGET_PARAPHRASED, HOLDOUT];
 /// People that no model has heard of.
 pub(super) const HOLDOUT: &str = "demo_holdout";
+/// Whether the true answers are preferred to wrong ones.
+pub(super) const FORGET_TRUTH: &str = "demo_forget_truth";
+/// The forget set's questions with four choices.
+pub(super) const FORGET_CHOICE: &str = "demo_forget_choice";
 /// What must stay useful.
 pub(super) const UTILITY: [&str; 2] = ["demo_retain_choice", "demo_general"];
 
@@ -32,14 +37,14 @@ pub(super) struct World {
     unseen: Vec<TextPair>,
     /// By name.
     pub(super) utility: Vec<(String, Vec<Task>)>,
+    pub(super) measures: Measures,
 }
 
 impl World {
     pub(super) fn load(library: &TaskLibrary, source: &DataSource) -> Result<Self> {
-        let task = |name: &str| -> Result<Task> {
-            let mut specs = library.resolve(&[name.to_owned()])?;
-            Ok(Task::load(specs.remove(0), source)?)
-        };
+        let spec =
+            |name: &str| -> Result<TaskSpec> { Ok(library.resolve(&[name.to_owned()])?.remove(0)) };
+        let task = |name: &str| -> Result<Task> { Ok(Task::load(spec(name)?, source)?) };
         let pairs = |name: &str| -> Result<Vec<TextPair>> {
             Ok(task(name)?
                 .training_pairs(None)?
@@ -65,6 +70,11 @@ impl World {
                 .iter()
                 .map(|&name| Ok((name.to_owned(), vec![task(name)?])))
                 .collect::<Result<_>>()?,
+            measures: Measures {
+                truth_ratio: Some(truth_ratio_task(spec(FORGET_TRUTH)?, source)?),
+                forget_choice: vec![task(FORGET_CHOICE)?],
+                ..Measures::default()
+            },
         })
     }
 

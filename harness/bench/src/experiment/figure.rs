@@ -21,7 +21,7 @@ pub struct Figure {
 pub(super) type Runs<'a> = Vec<&'a [f64]>;
 
 /// Mean over the drawn seeds and documents.
-fn drawn_mean(runs: &Runs<'_>, resample: &Resample, set: usize) -> f64 {
+pub(super) fn drawn_mean(runs: &Runs<'_>, resample: &Resample, set: usize) -> f64 {
     let documents = &resample.documents[set];
     let seeds = resample.seeds.iter().map(|seed| runs[seed % runs.len()]);
     let total: f64 = seeds
@@ -49,9 +49,28 @@ pub(super) enum Scale<'a> {
     Plain,
 }
 
-impl Proportion<'_> {
-    /// The proportion for the drawn seeds and documents of set number `set`.
-    pub(super) fn of(&self, resample: &Resample, set: usize) -> Result<f64, MetricError> {
+/// A number of a row in proportion to the anchors, for each draw of seeds and documents.
+pub(super) trait Share: Sync {
+    /// Seeds behind it.
+    fn seeds(&self) -> usize;
+
+    /// Documents of each set that it is made of.
+    fn documents(&self) -> Vec<usize>;
+
+    /// Its value for the drawn seeds and documents, its own sets being those from number `first` on.
+    fn of(&self, resample: &Resample, first: usize) -> Result<f64, MetricError>;
+}
+
+impl Share for Proportion<'_> {
+    fn seeds(&self) -> usize {
+        self.runs.len()
+    }
+
+    fn documents(&self) -> Vec<usize> {
+        vec![self.runs.first().map_or(0, |run| run.len())]
+    }
+
+    fn of(&self, resample: &Resample, set: usize) -> Result<f64, MetricError> {
         let own = drawn_mean(&self.runs, resample, set);
         let original = drawn_mean(&self.original, resample, set);
         match &self.scale {
@@ -64,34 +83,40 @@ impl Proportion<'_> {
             Scale::Plain => Ok(own),
         }
     }
-
-    fn seeds(&self) -> usize {
-        self.runs.len()
-    }
-
-    fn documents(&self) -> usize {
-        self.runs.first().map_or(0, |run| run.len())
-    }
 }
 
-/// The mean of some proportions, each over documents of its own.
+/// The mean of some shares, each over documents of its own.
 pub(super) fn mean_figure(
     bootstrap: Bootstrap,
-    proportions: &[Proportion<'_>],
+    shares: &[impl Share],
 ) -> Result<Figure, MetricError> {
-    let sizes: Vec<usize> = proportions.iter().map(Proportion::documents).collect();
+    let sizes: Vec<Vec<usize>> = shares.iter().map(Share::documents).collect();
+    let firsts = sizes.iter().scan(0, |next, own| {
+        let first = *next;
+        *next += own.len();
+        Some(first)
+    });
+    let firsts: Vec<usize> = firsts.collect();
     let units = Units {
-        seeds: proportions.iter().map(Proportion::seeds).max().unwrap_or(0),
-        documents: &sizes,
+        seeds: shares.iter().map(Share::seeds).max().unwrap_or(0),
+        documents: &sizes.concat(),
     };
-    let statistic = |resample: &Resample| {
-        let values = proportions.iter().enumerate();
-        let values = values.map(|(set, proportion)| proportion.of(resample, set));
+    figure(bootstrap, units, &|resample| {
+        let values = shares.iter().zip(&firsts);
+        let values = values.map(|(share, &first)| share.of(resample, first));
         harness_metric::mean(&values.collect::<Result<Vec<_>, _>>()?)
-    };
+    })
+}
+
+/// A statistic of the units with its interval.
+pub(super) fn figure(
+    bootstrap: Bootstrap,
+    units: Units<'_>,
+    statistic: &(impl Fn(&Resample) -> Result<f64, MetricError> + Sync),
+) -> Result<Figure, MetricError> {
     let value = statistic(&units.all())?;
     // A draw may have no scale although the whole has one: then there is a number without an interval.
-    let interval = bootstrap.interval(units, &statistic).ok().flatten();
+    let interval = bootstrap.interval(units, statistic).ok().flatten();
     Ok(Figure {
         value,
         interval: interval.map(|interval| (interval.low, interval.high)),
@@ -105,7 +130,7 @@ pub(super) fn forgetting_difference(
     more: &Proportion<'_>,
     less: &Proportion<'_>,
 ) -> Result<(Figure, f64), MetricError> {
-    let sizes = [more.documents()];
+    let sizes = more.documents();
     let units = Units {
         seeds: more.seeds().max(less.seeds()),
         documents: &sizes,

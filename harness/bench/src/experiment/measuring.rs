@@ -22,13 +22,15 @@ use crate::event::{Event, Observer};
 use crate::run_directory::sha256_hex;
 
 /// Raised whenever measurements of older versions must not be taken over.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What a measurement depends on.
 #[derive(Serialize)]
 struct Inputs {
     version: u32,
     model: String,
+    /// What it is compared with.
+    original: String,
     questions: String,
 }
 
@@ -45,6 +47,7 @@ impl Experiment<'_> {
         let inputs = Inputs {
             version: VERSION,
             model: model_identity(&[directory], "")?.to_string(),
+            original: model_identity(&[&self.spec.model], "")?.to_string(),
             questions: self.questions()?,
         };
         if let Some(scores) = self.run.finished(&stage, &inputs) {
@@ -82,7 +85,14 @@ impl Experiment<'_> {
             &materials.holdout,
             &materials.retain,
         );
-        let all = (pairs, asked, &self.spec.rounding, self.spec.questions);
+        let measures = &materials.measures;
+        let further = (
+            measures.requests(&materials.utility_options)?,
+            &measures.neutral,
+            self.spec.gradient_norms,
+        );
+        let written = (self.spec.questions, self.written_documents());
+        let all = (pairs, asked, &self.spec.rounding, written, further);
         let text = serde_json::to_vec(&all)
             .map_err(|error| crate::BenchError::Request(error.to_string()))?;
         Ok(sha256_hex(&text))
@@ -139,15 +149,25 @@ impl Experiment<'_> {
                 knowledge(&spec.forget, &materials.forget, &mut scorer)?,
             );
         }
-        Ok(Scores {
+        let mut written = answers(&materials.forget[..self.written_documents()], &mut scorer)?;
+        let mut scores = Scores {
             forget,
             paraphrased,
             holdout,
             retain,
             utility: utilities,
+            composites: Vec::new(),
+            forget_choice: None,
+            sets: BTreeMap::new(),
             rounded,
             recovery: None,
-            answers: answers(self.asked(), &mut scorer)?,
-        })
+            answers: Vec::new(),
+        };
+        self.measure_tasks(&mut scorer, &mut scores)?;
+        self.measure_gradients(&model, &scorer, &mut scores)?;
+        self.measure_beside_original(&model, &written, &mut scores)?;
+        written.truncate(self.asked().len());
+        scores.answers = written;
+        Ok(scores)
     }
 }

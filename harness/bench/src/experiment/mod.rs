@@ -3,9 +3,12 @@
 mod answering;
 mod attack_standing;
 mod attacking;
+mod composite;
 mod figure;
+mod fluency;
 mod knowledge;
 mod making;
+mod measures;
 mod measuring;
 mod membership;
 mod numbers;
@@ -14,23 +17,31 @@ mod reading;
 mod record;
 mod recovery;
 mod relearn_spec;
+mod retention;
 mod run;
 mod scorecard;
 mod spec;
 mod standing;
+mod truth;
+mod usefulness;
 mod utility;
 
 pub use attack_standing::{AttackStanding, Bounded, ControlStanding};
+pub use composite::Composite;
 pub use figure::Figure;
 pub use making::NOISE_METHOD;
+pub use measures::Measures;
+pub use membership::Privacy;
 pub use plan::{Making, PlannedSubject, PlannedUnlearning, plan};
 pub use record::{
-    AnsweredQuestion, Cost, DocumentScores, ExperimentRecord, MachineCost, Outcome, Scores,
-    Subject, SubjectKind, Training, UtilityScores,
+    AnsweredQuestion, CompositePart, CompositeScores, Cost, DocumentScores, ExperimentRecord,
+    MachineCost, Outcome, Scores, Subject, SubjectKind, Training, UtilityScores,
 };
 pub use recovery::{AttackerRecovery, Recovery, WayBack};
 pub use relearn_spec::RelearnSpec;
+pub use retention::Retention;
 pub use run::{Experiment, FoundMethod, Materials, RECORD};
 pub use scorecard::{Comparison, Row, Scorecard, UTILITY_BOUND};
 pub use spec::{ExperimentSpec, Limits, MethodSpec, UnlearnSpec};
 pub use standing::{HEADLINE, OVER_FORGOTTEN, RelearnTime, RelearnTimes, Standing};
+pub use truth::{RowForgetQuality, truth_ratio_task};

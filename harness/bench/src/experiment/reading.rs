@@ -20,6 +20,9 @@ const KEYS: &[&str] = &[
     "forget",
     "paraphrased",
     "holdout",
+    "truth_ratio",
+    "forget_choice",
+    "neutral",
     "retain",
     "utility",
     "limits",
@@ -30,11 +33,13 @@ const KEYS: &[&str] = &[
     "rounding",
     "noise",
     "questions",
+    "fluency",
+    "gradient_norms",
     "extends",
 ];
 const METHOD_KEYS: &[&str] = &["method", "name", "set", "learning_rates", "steps"];
 const PARTS: &[(&str, &[&str])] = &[
-    ("limits", &["forget", "retain", "utility"]),
+    ("limits", &["forget", "retain", "neutral", "utility"]),
     (
         "unlearn",
         &[

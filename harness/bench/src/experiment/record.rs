@@ -77,6 +77,28 @@ pub struct UtilityScores {
     pub values: Vec<f64>,
 }
 
+/// Scores of a harmonic mean's parts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CompositeScores {
+    /// The group of tasks.
+    pub task: String,
+    /// What the harmonic mean is called.
+    pub metric: String,
+    /// What it is a mean of.
+    pub parts: Vec<CompositePart>,
+}
+
+/// One score of a harmonic mean.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CompositePart {
+    /// The task.
+    pub task: String,
+    /// Its metric, whose aggregate is the mean of `values`.
+    pub metric: String,
+    /// A value for each document.
+    pub values: Vec<f64>,
+}
+
 /// Everything measured on one model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scores {
@@ -93,6 +115,15 @@ pub struct Scores {
     pub retain: Option<DocumentScores>,
     /// Utility tasks.
     pub utility: Vec<UtilityScores>,
+    /// Utility tasks that are harmonic means.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub composites: Vec<CompositeScores>,
+    /// Questions with choices about what was to be forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forget_choice: Option<UtilityScores>,
+    /// Further sets: `truth_ratio`, `neutral` text, and what was `written` as answers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sets: BTreeMap<String, DocumentScores>,
     /// The forget set after the weights were rounded, by number of bits.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rounded: BTreeMap<u32, DocumentScores>,

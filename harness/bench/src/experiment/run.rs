@@ -8,6 +8,7 @@ use harness_host::MethodDescription;
 use harness_task::{RequestOptions, Task};
 
 use super::answering::side_by_side;
+use super::measures::Measures;
 use super::plan::plan;
 use super::record::{Cost, ExperimentRecord, Outcome, SubjectKind, Training};
 use super::spec::ExperimentSpec;
@@ -41,6 +42,8 @@ pub struct Materials {
     pub utility: Vec<(String, Vec<Task>)>,
     /// Documents to take of them.
     pub utility_options: RequestOptions,
+    /// What is measured besides.
+    pub measures: Measures,
     /// The methods by id.
     pub methods: BTreeMap<String, FoundMethod>,
     /// What it took to make the oracle, where that is known.

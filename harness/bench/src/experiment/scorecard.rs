@@ -287,11 +287,7 @@ fn remarks(anchors: &Anchors<'_>) -> Vec<String> {
     if anchors.oracles.is_empty() {
         remarks.push("no oracle: F is 1 at a score of zero, although a model that never saw the data would score more than that".to_owned());
     }
-    for (task, _) in (anchors.original.utility.iter().zip(&anchors.useful)).filter(|(_, u)| !**u) {
-        remarks.push(format!(
-            "{}: the original is no better than guessing, so the task is not part of U",
-            task.task
-        ));
-    }
+    remarks.extend(anchors.truth_remark());
+    remarks.extend(anchors.useless_remarks());
     remarks
 }

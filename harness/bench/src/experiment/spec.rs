@@ -35,6 +35,15 @@ pub struct ExperimentSpec {
     /// Task like the forget set that no model has seen: what membership attacks tell it from.
     #[serde(default)]
     pub holdout: Option<String>,
+    /// Task whose truth ratios are compared with the oracle's: TOFU's forget quality.
+    #[serde(default)]
+    pub truth_ratio: Option<String>,
+    /// Task with choices about what is to be forgotten, such as `wmdp_bio`.
+    #[serde(default)]
+    pub forget_choice: Option<String>,
+    /// Task with text that has nothing to do with the forget set: how far models move from the original there.
+    #[serde(default)]
+    pub neutral: Option<String>,
     /// Task whose answers are to be kept.
     #[serde(default)]
     pub retain: Option<String>,
@@ -65,6 +74,12 @@ pub struct ExperimentSpec {
     /// Questions whose answers the report shows side by side.
     #[serde(default = "some_questions")]
     pub questions: usize,
+    /// Questions whose answers are judged for fluency and refusals, from the first on; as many as are shown if absent or less.
+    #[serde(default)]
+    pub fluency: Option<usize>,
+    /// Whether membership is also attacked by gradient norms, which takes a backward pass a document.
+    #[serde(default)]
+    pub gradient_norms: bool,
 }
 
 /// Documents to use: a count, or below 1 a share.
@@ -75,6 +90,8 @@ pub struct Limits {
     pub forget: Option<f64>,
     /// Of the retain set.
     pub retain: Option<f64>,
+    /// Of the neutral text.
+    pub neutral: Option<f64>,
     /// Of each utility task.
     pub utility: Option<f64>,
 }
@@ -235,6 +252,9 @@ impl ExperimentSpec {
             forget,
             paraphrased: None,
             holdout: None,
+            truth_ratio: None,
+            forget_choice: None,
+            neutral: None,
             retain: None,
             utility: Vec::new(),
             limits: Limits::default(),
@@ -245,6 +265,8 @@ impl ExperimentSpec {
             rounding: four_and_eight(),
             noise: as_much(),
             questions: some_questions(),
+            fluency: None,
+            gradient_norms: false,
         }
     }
 

@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::attack_standing::AttackStanding;
 use super::figure::{Figure, Proportion, Runs, Scale, mean_figure};
-use super::membership::membership;
-use super::record::{DocumentScores, Scores, UtilityScores};
+use super::membership::Privacy;
+use super::record::{DocumentScores, Scores};
 use super::recovery::Recovery;
+use super::retention::Retention;
+use super::truth::RowForgetQuality;
+use super::usefulness::is_above_chance;
 use crate::error::Result;
 use crate::relearn::Budget;
 
@@ -33,6 +36,24 @@ pub struct Standing {
     pub is_over_forgotten: bool,
     /// Area under the ROC curve of membership attacks, by the metric they use: 0.5 cannot tell the forget set from unseen texts.
     pub membership: BTreeMap<String, Figure>,
+    /// What these attacks get beyond what they get out of the oracle.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub privacy: BTreeMap<String, Privacy>,
+    /// Whether the truth ratios could be the oracle's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forget_quality: Option<RowForgetQuality>,
+    /// F over chance on questions with choices: 0 like the original, 1 at guessing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgetting_choice: Option<Figure>,
+    /// How much like the original it is where nothing was to change, by set: `retain`, `neutral`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retention: BTreeMap<String, Retention>,
+    /// Fluency of the answers it writes, in proportion to the original's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fluency: Option<Figure>,
+    /// Share of these that refuse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusals: Option<Figure>,
     /// Share of the original's score that is left on each utility task, chance taken off.
     pub utilities: BTreeMap<String, Figure>,
     /// Mean of these.
@@ -83,7 +104,7 @@ pub(super) struct Anchors<'a> {
 }
 
 /// Values of a metric in every run.
-fn runs_of<'a>(
+pub(super) fn runs_of<'a>(
     runs: &[&'a Scores],
     set: impl Fn(&'a Scores) -> Option<&'a DocumentScores>,
     metric: &str,
@@ -95,10 +116,6 @@ fn runs_of<'a>(
 
 impl<'a> Anchors<'a> {
     pub(super) fn new(original: &'a Scores, oracles: Vec<&'a Scores>) -> Self {
-        let is_above_chance = |task: &UtilityScores| {
-            let stderr = harness_metric::mean_stderr(&task.values).ok().flatten();
-            mean(&task.values).is_ok_and(|mean| mean > task.chance + 2.0 * stderr.unwrap_or(0.0))
-        };
         Self {
             original,
             oracles,
@@ -124,16 +141,6 @@ impl<'a> Anchors<'a> {
         })
     }
 
-    fn utility(&self, runs: &[&'a Scores], task: usize) -> Option<Proportion<'a>> {
-        let of = |scores: &&'a Scores| scores.utility.get(task).map(|u| u.values.as_slice());
-        let original = self.original.utility.get(task)?;
-        Some(Proportion {
-            runs: runs.iter().map(of).collect::<Option<_>>()?,
-            original: vec![&original.values],
-            scale: Scale::Utility(original.chance),
-        })
-    }
-
     pub(super) fn standing(&self, runs: &[&'a Scores], bootstrap: Bootstrap) -> Result<Standing> {
         let figure = |proportion: Proportion<'a>| mean_figure(bootstrap, &[proportion]);
         let mut forgetting = BTreeMap::new();
@@ -154,7 +161,13 @@ impl<'a> Anchors<'a> {
             forgetting_paraphrased: paraphrased.and_then(|p| figure(p).ok()),
             is_over_forgotten: forgetting.get(HEADLINE).is_some_and(is_over),
             worst_utility: worst.map(|(task, figure)| (task.clone(), figure.value)),
-            membership: membership(runs, bootstrap)?,
+            membership: self.membership(runs, bootstrap)?,
+            privacy: self.privacy(runs, bootstrap)?,
+            forget_quality: self.forget_quality(runs)?,
+            forgetting_choice: self.forgetting_choice(runs, bootstrap),
+            retention: self.retention(runs, bootstrap)?,
+            fluency: self.fluency(runs, bootstrap),
+            refusals: self.refusals(runs, bootstrap),
             utilities,
             utility,
             relearning: self.relearning(runs)?,
@@ -162,24 +175,6 @@ impl<'a> Anchors<'a> {
             rounded: self.rounded(runs, bootstrap),
             forgetting,
         })
-    }
-
-    fn utilities(
-        &self,
-        runs: &[&'a Scores],
-        bootstrap: Bootstrap,
-    ) -> Result<(BTreeMap<String, Figure>, Option<Figure>)> {
-        let (mut figures, mut proportions) = (BTreeMap::new(), Vec::new());
-        for (task, original) in self.original.utility.iter().enumerate() {
-            let Some(proportion) = self.utility(runs, task).filter(|_| self.useful[task]) else {
-                continue;
-            };
-            let figure = mean_figure(bootstrap, std::slice::from_ref(&proportion))?;
-            figures.insert(original.task.clone(), figure);
-            proportions.push(proportion);
-        }
-        let mean = (!proportions.is_empty()).then(|| mean_figure(bootstrap, &proportions));
-        Ok((figures, mean.transpose()?))
     }
 
     fn rounded(&self, runs: &[&'a Scores], bootstrap: Bootstrap) -> BTreeMap<u32, Figure> {

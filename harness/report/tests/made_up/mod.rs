@@ -57,6 +57,9 @@ fn scores(strength: f64, useful: f64, recovery: &[(usize, f64)], seed: u64) -> S
             utility("general", useful),
             utility("neighbours", useful * useful),
         ],
+        composites: Vec::new(),
+        forget_choice: None,
+        sets: BTreeMap::new(),
         rounded: BTreeMap::from([
             (8, set("authors", strength)),
             (4, set("authors", strength * 0.8 + 0.15)),

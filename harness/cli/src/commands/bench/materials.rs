@@ -8,9 +8,10 @@ use harness_bench::experiment::{ExperimentSpec, FoundMethod, Materials, MethodSp
 use harness_bench::unlearn::find_method;
 use harness_host::{MethodPath, Need};
 use harness_model::Model;
-use harness_task::{RequestOptions, Task};
+use harness_task::RequestOptions;
 
 use super::Bench;
+use super::measures::Utility;
 use crate::exit::Refused;
 use crate::locations::method_folders;
 use crate::model_source::ModelSource;
@@ -44,12 +45,7 @@ impl Bench {
             None => Ok(Vec::new()),
             Some(task) => self.tasks_and_data.answers(&library, task, limit(share)?),
         };
-        let mut utility = Vec::new();
-        for name in &spec.utility {
-            let specs = library.resolve(std::slice::from_ref(name))?;
-            let tasks = specs.into_iter().map(|spec| Task::load(spec, &source));
-            utility.push((name.clone(), tasks.collect::<Result<Vec<_>, _>>()?));
-        }
+        let utility = Utility::load(&spec.utility, &library, &source)?;
         Ok(Materials {
             forget: pairs(&Some(spec.forget.clone()), spec.limits.forget)?,
             paraphrased: pairs(&spec.paraphrased, spec.limits.forget)?,
@@ -57,7 +53,8 @@ impl Bench {
             retain: pairs(&spec.retain, spec.limits.retain)?,
             related: pairs(&spec.relearn.related, spec.limits.retain)?,
             unrelated: pairs(&spec.relearn.unrelated, spec.limits.retain)?,
-            utility,
+            utility: utility.plain,
+            measures: self.measures(spec, utility.composites, &library, &source)?,
             utility_options: RequestOptions {
                 limit: limit(spec.limits.utility)?,
                 ..RequestOptions::default()

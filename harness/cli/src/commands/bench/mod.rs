@@ -1,6 +1,7 @@
 //! `harness bench`: an experiment from its YAML, or from flags: unlearn, score, attack, and the scorecard that comes of it.
 
 mod materials;
+mod measures;
 mod outputs;
 
 use std::path::PathBuf;
