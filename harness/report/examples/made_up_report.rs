@@ -10,12 +10,6 @@ mod made_up;
 
 fn main() {
     let record = made_up::experiment();
-    let card = harness_bench::experiment::Scorecard::new(
-        &record.subjects,
-        harness_metric::Bootstrap::default(),
-    );
-    println!(
-        "{}",
-        harness_report::html_report(&record, &card.unwrap()).unwrap()
-    );
+    let card = record.scorecard().unwrap();
+    println!("{}", harness_report::html_report(&record, &card).unwrap());
 }

@@ -3,7 +3,7 @@
 
 use harness_bench::experiment::{AttackStanding, Bounded, Row};
 
-use crate::card_columns::{Cell, Column, rounded, standing};
+use crate::card_columns::{Cell, Column, Part, Prominence, rounded, standing};
 
 fn attacks(row: &Row, cell: impl FnOnce(&AttackStanding) -> Cell) -> Cell {
     standing(row, |standing| {
@@ -36,28 +36,32 @@ pub(crate) fn spread(row: &Row) -> Option<String> {
 pub(crate) const BEFORE: Column = Column {
     name: "ρ before",
     meaning: "share of what lies between the oracle's and the original's loss that is there before any attack, on the questions of relearning",
-    is_headline: false,
+    part: Part::Relearning,
+    prominence: Prominence::Detail,
     cell: |row| attacks(row, |attacks| share(attacks.before)),
 };
 
 pub(crate) const FIRST_STEP: Column = Column {
     name: "First step",
     meaning: "what the best attacker's first step alone brings back: much was only hidden",
-    is_headline: false,
+    part: Part::Relearning,
+    prominence: Prominence::Detail,
     cell: |row| attacks(row, |attacks| share(attacks.first_step)),
 };
 
 pub(crate) const RESISTANCE: Column = Column {
     name: "Resistance",
     meaning: "by the areas under the ways back: 1 resists like the oracle, 0 like the original",
-    is_headline: true,
+    part: Part::Relearning,
+    prominence: Prominence::Overview,
     cell: |row| attacks(row, |attacks| share(attacks.resistance)),
 };
 
 pub(crate) const CONTROL: Column = Column {
     name: "T .9 ÷ control",
     meaning: "samples to bring back what was forgotten ÷ samples to repair what was not, by the same attacker; small print: how much of that was there. A damaged model is slow because it is broken",
-    is_headline: false,
+    part: Part::Relearning,
+    prominence: Prominence::Detail,
     cell: |row| {
         let relearning = row
             .standing
@@ -94,14 +98,16 @@ pub(crate) const CONTROL: Column = Column {
 pub(crate) const FEW_SHOT: Column = Column {
     name: "Few-shot ρ",
     meaning: "share of the knowledge that shows when other forget questions stand answered before each",
-    is_headline: false,
+    part: Part::Relearning,
+    prominence: Prominence::Overview,
     cell: |row| attacks(row, |attacks| share(attacks.few_shot)),
 };
 
 pub(crate) const ASYMMETRY: Column = Column {
     name: "Asymmetry",
     meaning: "floating-point operations to relearn nine tenths over those of unlearning: far below 1, finding is much cheaper than hiding",
-    is_headline: false,
+    part: Part::Cost,
+    prominence: Prominence::Detail,
     cell: |row| {
         row.asymmetry.map_or_else(Cell::absent, |share| {
             let bound = if share.is_reached { "" } else { "≥ " };

@@ -21,12 +21,53 @@ pub(crate) struct Cell {
     pub(crate) key: Option<f64>,
 }
 
+/// What a column is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Forgetting,
+    Privacy,
+    Utility,
+    Relearning,
+    Cost,
+}
+
+impl Part {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Forgetting,
+        Self::Privacy,
+        Self::Utility,
+        Self::Relearning,
+        Self::Cost,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Forgetting => "Forgetting",
+            Self::Privacy => "Privacy",
+            Self::Utility => "Utility",
+            Self::Relearning => "Relearning",
+            Self::Cost => "Cost",
+        }
+    }
+}
+
+/// How much room a column deserves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Prominence {
+    /// Only where its part is looked at.
+    Detail,
+    /// Wherever methods are compared.
+    Overview,
+    /// There with its small print.
+    Headline,
+}
+
 /// A column: its name, what it means, and its cells.
 pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) meaning: &'static str,
-    /// Whether the terminal has room for its small print.
-    pub(crate) is_headline: bool,
+    pub(crate) part: Part,
+    pub(crate) prominence: Prominence,
     pub(crate) cell: fn(&Row) -> Cell,
 }
 
@@ -113,7 +154,8 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "Forgotten F",
         meaning: "extraction strength between the original's (0) and the oracle's (1); ! marks more than the oracle",
-        is_headline: true,
+        part: Part::Forgetting,
+        prominence: Prominence::Headline,
         cell: |row| {
             standing(row, |standing| {
                 let mut cell = Cell::figure(standing.forgetting.get(HEADLINE).copied());
@@ -127,7 +169,8 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "F reworded",
         meaning: "the same where the facts are asked in other words",
-        is_headline: false,
+        part: Part::Forgetting,
+        prominence: Prominence::Overview,
         cell: |row| {
             standing(row, |standing| {
                 Cell::figure(standing.forgetting_paraphrased)
@@ -137,13 +180,15 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "ES",
         meaning: "extraction strength: share of an answer that the model completes by itself",
-        is_headline: false,
+        part: Part::Forgetting,
+        prominence: Prominence::Detail,
         cell: |row| score(row, "forget", HEADLINE),
     },
     Column {
         name: "P",
         meaning: "probability of the answers that were to be forgotten, length-normalised",
-        is_headline: false,
+        part: Part::Forgetting,
+        prominence: Prominence::Detail,
         cell: |row| score(row, "forget", "probability"),
     },
     FORGET_QUALITY,
@@ -151,7 +196,8 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "MIA",
         meaning: "area under the ROC curve of Min-K%, an attack that tells the forget set from texts no model has seen: 0.5 cannot; best is the oracle's",
-        is_headline: false,
+        part: Part::Privacy,
+        prominence: Prominence::Detail,
         cell: |row| {
             standing(row, |standing| {
                 Cell::figure(standing.membership.get(ATTACK).copied())
@@ -162,13 +208,15 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "Useful U",
         meaning: "mean over utility tasks of the share of the original's score that is left, chance taken off",
-        is_headline: true,
+        part: Part::Utility,
+        prominence: Prominence::Headline,
         cell: |row| standing(row, |standing| Cell::figure(standing.utility)),
     },
     Column {
         name: "U worst",
         meaning: "the task with the smallest share",
-        is_headline: true,
+        part: Part::Utility,
+        prominence: Prominence::Headline,
         cell: |row| {
             standing(row, |standing| match &standing.worst_utility {
                 Some((task, share)) => Cell {
@@ -187,19 +235,22 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "T .5",
         meaning: "samples of relearning until half of the knowledge is back; ≥ not reached",
-        is_headline: false,
+        part: Part::Relearning,
+        prominence: Prominence::Detail,
         cell: |row| relearn(row, |times| times.half, None),
     },
     Column {
         name: "T .9",
         meaning: "samples of relearning until nine tenths are back; small print: beside the oracle, and the fastest … slowest of all attackers",
-        is_headline: true,
+        part: Part::Relearning,
+        prominence: Prominence::Headline,
         cell: |row| relearn(row, |times| times.nine_tenths, attack_columns::spread(row)),
     },
     Column {
         name: "AURC",
         meaning: "mean recovery over a logarithmic grid of samples: 1 knew it from the start",
-        is_headline: false,
+        part: Part::Relearning,
+        prominence: Prominence::Detail,
         cell: |row| {
             standing(row, |standing| {
                 standing.relearning.map_or_else(Cell::absent, |times| {
@@ -216,19 +267,22 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "8-bit ρ",
         meaning: "share of the knowledge that rounding the weights to 8 bits brings back or leaves",
-        is_headline: false,
+        part: Part::Relearning,
+        prominence: Prominence::Detail,
         cell: |row| bits(row, 8),
     },
     Column {
         name: "4-bit ρ",
         meaning: "share of the knowledge that rounding the weights to 4 bits brings back or leaves",
-        is_headline: false,
+        part: Part::Relearning,
+        prominence: Prominence::Overview,
         cell: |row| bits(row, 4),
     },
     Column {
         name: "Cost",
         meaning: "floating-point operations in proportion to making the oracle",
-        is_headline: false,
+        part: Part::Cost,
+        prominence: Prominence::Overview,
         cell: |row| match row.cost_share {
             Some(share) => Cell::number(share, format!("{:.1} %", share * 100.0 + 0.0)),
             None => Cell::absent(),
@@ -238,7 +292,8 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "Tokens",
         meaning: "tokens through models, the frozen original's included",
-        is_headline: false,
+        part: Part::Cost,
+        prominence: Prominence::Detail,
         cell: |row| match row.cost {
             Some(cost) => Cell::number(cost.tokens as f64, cost.tokens.to_string()),
             None => Cell::absent(),
@@ -247,7 +302,8 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "Steps",
         meaning: "optimiser steps of one run",
-        is_headline: false,
+        part: Part::Cost,
+        prominence: Prominence::Detail,
         cell: |row| match row.cost {
             Some(cost) => Cell::number(cost.steps as f64, cost.steps.to_string()),
             None => Cell::absent(),
@@ -256,19 +312,11 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column {
         name: "Seeds",
         meaning: "models behind the row",
-        is_headline: false,
+        part: Part::Cost,
+        prominence: Prominence::Overview,
         cell: |row| Cell::number(row.seeds as f64, row.seeds.to_string()),
     },
 ];
-
-/// Columns that a terminal has no room for.
-const DETAILS: [&str; 4] = ["ρ before", "First step", "8-bit ρ", "Asymmetry"];
-
-impl Column {
-    pub(crate) fn is_detail(&self) -> bool {
-        DETAILS.contains(&self.name)
-    }
-}
 
 /// The columns that say something in at least one row.
 pub(crate) fn columns(card: &Scorecard) -> Vec<(&'static Column, Vec<Cell>)> {

@@ -1,10 +1,10 @@
 //! The scorecard of an experiment as text: for the terminal and in Markdown. Formats numbers, computes none.
 
 use harness_bench::experiment::{
-    Comparison, ExperimentRecord, MachineCost, Row, Scorecard, SubjectKind, UTILITY_BOUND,
+    Comparison, ExperimentRecord, MachineCost, Ranking, Row, Scorecard, SubjectKind,
 };
 
-use crate::card_columns::{Cell, columns, rounded};
+use crate::card_columns::{Cell, Column, Part, Prominence, columns, rounded};
 use crate::table::{Align, Table};
 
 /// A row's name with what marks it.
@@ -13,10 +13,10 @@ pub(crate) fn row_name(row: &Row) -> String {
     format!("{}{}", row.name, if is_front { " *" } else { "" })
 }
 
-/// The table; without `is_full`, details and the small print of some columns are left out.
-fn table(card: &Scorecard, is_full: bool) -> Table {
+/// The table of some columns; without `is_full`, the small print of all but headlines is left out.
+fn table(card: &Scorecard, is_full: bool, is_shown: impl Fn(&Column) -> bool) -> Table {
     let mut columns = columns(card);
-    columns.retain(|(column, _)| is_full || !column.is_detail());
+    columns.retain(|(column, _)| is_shown(column));
     let mut headers = vec![("", Align::Left)];
     headers.extend(columns.iter().map(|(column, _)| (column.name, Align::Left)));
     let mut table = Table::new(&headers);
@@ -24,7 +24,8 @@ fn table(card: &Scorecard, is_full: bool) -> Table {
         let mut cells = vec![row_name(row)];
         for (column, own) in &columns {
             let Cell { text, note, .. } = &own[place];
-            let is_brief = note.is_empty() || !(is_full || column.is_headline);
+            let is_headline = column.prominence == Prominence::Headline;
+            let is_brief = note.is_empty() || !(is_full || is_headline);
             cells.push(if is_brief {
                 text.clone()
             } else {
@@ -36,9 +37,13 @@ fn table(card: &Scorecard, is_full: bool) -> Table {
     table
 }
 
+fn is_in_overview(column: &Column) -> bool {
+    column.prominence >= Prominence::Overview
+}
+
 /// What is below the table: ranking with ties, failures, remarks, the meaning of the columns.
 pub(crate) fn sentences(card: &Scorecard) -> Vec<String> {
-    let mut lines = vec![ranking(card)];
+    let mut lines = ranking(card);
     if let Some(floor) = card.noise_floor {
         lines.push(format!(
             "Two oracles of different seeds differ by {floor:.3} in F: methods that are nearer to 1 than that cannot be told from an oracle."
@@ -54,20 +59,35 @@ pub(crate) fn sentences(card: &Scorecard) -> Vec<String> {
     lines
 }
 
-fn ranking(card: &Scorecard) -> String {
-    let methods = card
-        .rows
-        .iter()
+fn ranking(card: &Scorecard) -> Vec<String> {
+    let methods = (card.rows.iter())
         .filter(|row| row.kind == SubjectKind::Method)
         .count();
-    match card.ranking.as_slice() {
-        [] => format!("None of the {methods} methods keeps U ≥ {UTILITY_BOUND}."),
-        ranked => format!(
-            "{} of {methods} methods keep U ≥ {UTILITY_BOUND}, most forgotten first: {} (≈ neighbours that cannot be told apart, > neighbours that differ in F: paired bootstrap, Holm).",
-            ranked.len(),
-            in_order(ranked, &card.comparisons)
-        ),
+    let Ranking {
+        demands,
+        ranked,
+        resistant,
+        ..
+    } = &card.ranking;
+    let is_fluency_known = |row: &Row| row.standing.as_ref().is_some_and(|s| s.fluency.is_some());
+    let mut kept = format!("U ≥ {}", demands.utility);
+    if card.rows.iter().any(is_fluency_known) {
+        kept = format!("{kept} and {} of the original's fluency", demands.fluency);
     }
+    if ranked.is_empty() {
+        return vec![format!("None of the {methods} methods keeps {kept}.")];
+    }
+    let mut lines = vec![format!(
+        "{} of {methods} methods keep {kept}, most forgotten first: {} (≈ neighbours that cannot be told apart, > neighbours that differ in F: paired bootstrap, Holm).",
+        ranked.len(),
+        in_order(ranked, &card.ranking.comparisons)
+    )];
+    let bound = demands.relearning;
+    lines.extend(resistant.as_ref().map(|resistant| match resistant.as_slice() {
+        [] => format!("None of these takes an attacker {bound} of the oracle's samples to bring half of it back: what they forgot can be undone."),
+        resistant => format!("Of these, an attacker needs at least {bound} of the oracle's samples to bring half of it back for {}.", resistant.join(", ")),
+    }));
+    lines
 }
 
 /// The ranked names with signs between them.
@@ -87,7 +107,7 @@ fn in_order(ranked: &[String], comparisons: &[Comparison]) -> String {
 
 /// The neighbours of the ranking, a line each.
 pub(crate) fn comparisons(card: &Scorecard) -> Vec<String> {
-    card.comparisons.iter().map(comparison).collect()
+    card.ranking.comparisons.iter().map(comparison).collect()
 }
 
 fn comparison(pair: &Comparison) -> String {
@@ -161,7 +181,7 @@ pub fn experiment_card_text(card: &Scorecard) -> String {
     let mut text = format!(
         "Scorecard: forget {}\n\n{}\n",
         card.forget,
-        table(card, false).plain()
+        table(card, false, is_in_overview).plain()
     );
     for sentence in sentences(card) {
         text.push_str(&sentence);
@@ -170,35 +190,36 @@ pub fn experiment_card_text(card: &Scorecard) -> String {
     text.push_str("* forgets no less and keeps no less than any other method\n");
     let shown = columns(card).into_iter().map(|(column, _)| column);
     let meanings = shown
-        .filter(|column| !column.is_detail())
+        .filter(|column| is_in_overview(column))
         .map(|column| format!("{}: {}\n", column.name, column.meaning));
     text.extend(std::iter::once("\n".to_owned()).chain(meanings));
     text
 }
 
-/// The card in Markdown.
+/// The card in Markdown: an overview, then each part with all its columns and their small print.
 pub fn experiment_card_markdown(card: &Scorecard) -> String {
-    let lines = sentences(card)
-        .into_iter()
-        .map(|sentence| format!("- {sentence}\n"));
-    let meanings = columns(card)
-        .into_iter()
-        .map(|(column, _)| format!("- **{}**: {}\n", column.name, column.meaning));
     let mut text = format!(
         "# Scorecard: forget {}\n\n{}\n",
         card.forget,
-        table(card, true).markdown()
+        table(card, false, is_in_overview).markdown()
     );
-    text.extend(lines);
-    text.push_str("- \\* forgets no less and keeps no less than any other method\n\n");
-    text.extend(meanings);
-    if !card.comparisons.is_empty() {
+    let line = |text: String| format!("- {text}\n");
+    text.extend(sentences(card).into_iter().map(line));
+    text.push_str("- \\* forgets no less and keeps no less than any other method\n");
+    for part in Part::ALL {
+        let shown = columns(card).into_iter().map(|(column, _)| column);
+        let own: Vec<&Column> = shown.filter(|column| column.part == part).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let table = table(card, true, |column| column.part == part).markdown();
+        text.extend(["\n## ", part.name(), "\n\n", &table, "\n"]);
+        let meaning = |column: &Column| format!("**{}**: {}", column.name, column.meaning);
+        text.extend(own.into_iter().map(meaning).map(line));
+    }
+    if !card.ranking.comparisons.is_empty() {
         text.push_str("\n## Neighbours of the ranking\n\n");
-        text.extend(
-            comparisons(card)
-                .into_iter()
-                .map(|line| format!("- {line}\n")),
-        );
+        text.extend(comparisons(card).into_iter().map(line));
     }
     text
 }

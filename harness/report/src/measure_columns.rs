@@ -3,7 +3,7 @@
 
 use harness_bench::experiment::{Retention, Row, RowForgetQuality};
 
-use crate::card_columns::{Cell, Column, rounded, standing};
+use crate::card_columns::{Cell, Column, Part, Prominence, rounded, standing};
 
 /// The attack that the card shows.
 pub(crate) const ATTACK: &str = "min_k";
@@ -12,7 +12,8 @@ pub(crate) const ATTACK: &str = "min_k";
 pub(crate) const FORGET_QUALITY: Column = Column {
     name: "FQ log10 p",
     meaning: "forget quality: decimal logarithm of the probability that truth ratios differ from the oracle's by chance as much (Kolmogorov–Smirnov, exact, median over seeds); 0 cannot be told from the oracle, about −1.3 is p .05; with D, the largest distance of the distributions, and n documents: at D 1 p says no more than n",
-    is_headline: false,
+    part: Part::Forgetting,
+    prominence: Prominence::Overview,
     cell: |row| {
         standing(row, |standing| match &standing.forget_quality {
             Some(RowForgetQuality {
@@ -33,7 +34,8 @@ pub(crate) const FORGET_QUALITY: Column = Column {
 pub(crate) const CHOICE: Column = Column {
     name: "F choice",
     meaning: "share of the accuracy above guessing that is gone on questions with choices about the forget set: 0 like the original, 1 guesses",
-    is_headline: false,
+    part: Part::Forgetting,
+    prominence: Prominence::Overview,
     cell: |row| standing(row, |standing| Cell::figure(standing.forgetting_choice)),
 };
 
@@ -41,7 +43,8 @@ pub(crate) const CHOICE: Column = Column {
 pub(crate) const LEAKAGE: Column = Column {
     name: "PrivLeak",
     meaning: "what the attack of MIA gets beyond what it gets out of the oracle, in percent: 0 like the oracle, negative is still known, positive shows its absence; s is 1 less the distance of the two areas over the oracle's",
-    is_headline: false,
+    part: Part::Privacy,
+    prominence: Prominence::Overview,
     cell: |row| {
         standing(row, |standing| match standing.privacy.get(ATTACK) {
             Some(privacy) => {
@@ -62,7 +65,8 @@ pub(crate) const LEAKAGE: Column = Column {
 pub(crate) const DIVERGENCE: Column = Column {
     name: "KL",
     meaning: "divergence of the next token's distribution from the original's on the retain set, KL(original‖model) in nats a token",
-    is_headline: false,
+    part: Part::Utility,
+    prominence: Prominence::Overview,
     cell: |row| {
         retention(row, "retain", |retention| {
             Cell::figure(Some(retention.divergence))
@@ -74,7 +78,8 @@ pub(crate) const DIVERGENCE: Column = Column {
 pub(crate) const NEUTRAL_DIVERGENCE: Column = Column {
     name: "KL neutral",
     meaning: "the same on text that has nothing to do with the forget set",
-    is_headline: false,
+    part: Part::Utility,
+    prominence: Prominence::Detail,
     cell: |row| {
         retention(row, "neutral", |retention| {
             Cell::figure(Some(retention.divergence))
@@ -86,7 +91,8 @@ pub(crate) const NEUTRAL_DIVERGENCE: Column = Column {
 pub(crate) const AGREEMENT: Column = Column {
     name: "Top-1",
     meaning: "share of the retain set's tokens before which model and original hold the same token for the most probable",
-    is_headline: false,
+    part: Part::Utility,
+    prominence: Prominence::Detail,
     cell: |row| {
         retention(row, "retain", |retention| {
             Cell::figure(Some(retention.agreement))
@@ -98,7 +104,8 @@ pub(crate) const AGREEMENT: Column = Column {
 pub(crate) const RETAIN_LOSS: Column = Column {
     name: "Retain loss",
     meaning: "loss on the retain set in proportion to the original's",
-    is_headline: false,
+    part: Part::Utility,
+    prominence: Prominence::Detail,
     cell: |row| {
         retention(row, "retain", |retention| {
             Cell::figure(retention.loss_ratio)
@@ -110,7 +117,8 @@ pub(crate) const RETAIN_LOSS: Column = Column {
 pub(crate) const FLUENCY: Column = Column {
     name: "Fluent",
     meaning: "share of the original's fluency that is left in answers about the forget set: words that do not repeat, in texts that are not gibberish to the original; with the share of answers that refuse",
-    is_headline: false,
+    part: Part::Utility,
+    prominence: Prominence::Overview,
     cell: |row| {
         standing(row, |standing| {
             let mut cell = Cell::figure(standing.fluency);

@@ -3,7 +3,7 @@
 
 mod made_up;
 
-use harness_bench::experiment::{HEADLINE, Row, Scorecard};
+use harness_bench::experiment::{Demands, HEADLINE, Row, Scorecard};
 use harness_metric::Bootstrap;
 use harness_report::{experiment_card_markdown, experiment_card_text, html_report};
 
@@ -15,7 +15,7 @@ const DRAWS: Bootstrap = Bootstrap {
 };
 
 fn card() -> Scorecard {
-    Scorecard::new(&made_up::experiment().subjects, DRAWS).unwrap()
+    Scorecard::new(&made_up::experiment().subjects, Demands::default(), DRAWS).unwrap()
 }
 
 fn row<'a>(card: &'a Scorecard, name: &str) -> &'a Row {
@@ -100,12 +100,16 @@ fn an_attack_tells_what_is_known_from_what_is_not() {
 #[test]
 fn the_useful_are_ranked_and_equals_tie() {
     let card = card();
-    assert_eq!(card.ranking.len(), 3);
-    assert_eq!(card.ranking[2], "gentle");
-    let [equals, others] = card.comparisons.as_slice() else {
+    assert_eq!(card.ranking.ranked.len(), 3);
+    assert_eq!(card.ranking.ranked[2], "gentle");
+    let [equals, others] = card.ranking.comparisons.as_slice() else {
         panic!("two pairs of neighbours");
     };
-    assert!(equals.is_tie && !others.is_tie, "{:?}", card.comparisons);
+    assert!(
+        equals.is_tie && !others.is_tie,
+        "{:?}",
+        card.ranking.comparisons
+    );
     let dominated = |name: &str| row(&card, name).is_dominated;
     assert!(!dominated("gentle") && !dominated("good") && !dominated("wrecking"));
     assert!(dominated("useless"));
@@ -176,7 +180,7 @@ fn records_without_attackers_are_still_read() {
     }
     let record: harness_bench::experiment::ExperimentRecord =
         serde_json::from_value(record).unwrap();
-    let old = Scorecard::new(&record.subjects, DRAWS).unwrap();
+    let old = Scorecard::new(&record.subjects, Demands::default(), DRAWS).unwrap();
     for (old, new) in old.rows.iter().zip(&card().rows) {
         let (old, new) = (old.standing.as_ref(), new.standing.as_ref());
         assert_eq!(
@@ -209,7 +213,7 @@ fn without_an_oracle_the_scale_ends_at_zero_and_the_card_says_so() {
     record
         .subjects
         .retain(|subject| !subject.row.starts_with("oracle"));
-    let card = Scorecard::new(&record.subjects, DRAWS).unwrap();
+    let card = Scorecard::new(&record.subjects, Demands::default(), DRAWS).unwrap();
     assert!((forgetting(&card, "gentle") - 0.35 / 0.95).abs() < 1e-9);
     assert!(experiment_card_text(&card).contains("no oracle"));
 }
@@ -222,7 +226,7 @@ fn a_task_that_the_original_guesses_is_left_out() {
             scores.utility[1].values = [1.0, 0.0, 0.0, 0.0].repeat(50);
         }
     }
-    let card = Scorecard::new(&record.subjects, DRAWS).unwrap();
+    let card = Scorecard::new(&record.subjects, Demands::default(), DRAWS).unwrap();
     let standing = row(&card, "good").standing.as_ref().unwrap();
     assert_eq!(standing.utilities.keys().collect::<Vec<_>>(), ["general"]);
     assert!(card.remarks[0].contains("neighbours"), "{:?}", card.remarks);
@@ -247,10 +251,54 @@ fn the_page_needs_nothing_else_and_escapes_what_models_say() {
 }
 
 #[test]
+fn demands_decide_who_is_ranked_and_who_resists() {
+    let record = made_up::experiment();
+    let ranked = |demands: Demands| {
+        let card = Scorecard::new(&record.subjects, demands, DRAWS).unwrap();
+        (card.ranking.ranked, card.ranking.resistant.unwrap())
+    };
+    let usual = Demands::default();
+    let (all, resistant) = ranked(usual);
+    let ratio = |name: &String| {
+        let card = card();
+        let standing = row(&card, name).standing.clone().unwrap();
+        standing.relearning.unwrap().half.ratio.unwrap()
+    };
+    for name in &all {
+        assert_eq!(resistant.contains(name), ratio(name) >= 0.5, "{name}");
+    }
+    let everyone = Demands {
+        utility: 0.0,
+        fluency: 0.0,
+        relearning: 0.0,
+    };
+    let (more, undaunted) = ranked(everyone);
+    assert!(more.len() > all.len() && more == undaunted, "{more:?}");
+    let no_one = Demands {
+        utility: 1.5,
+        ..usual
+    };
+    assert_eq!(ranked_only(&record, no_one), Vec::<String>::new());
+}
+
+fn ranked_only(
+    record: &harness_bench::experiment::ExperimentRecord,
+    demands: Demands,
+) -> Vec<String> {
+    let card = Scorecard::new(&record.subjects, demands, DRAWS).unwrap();
+    assert_eq!(card.ranking.resistant, None);
+    card.ranking.ranked
+}
+
+#[test]
 fn markdown_has_a_row_for_each_model() {
     let card = card();
     let text = experiment_card_markdown(&card);
-    let rows = text.lines().filter(|line| line.starts_with('|')).count();
-    assert_eq!(rows, card.rows.len() + 2, "{text}");
+    let rows = text
+        .lines()
+        .filter(|line| line.starts_with("|oracle "))
+        .count();
+    let tables = text.lines().filter(|line| line.starts_with("|--")).count();
+    assert!(tables > 3 && rows == tables, "{text}");
     assert!(text.contains(HEADLINE.replace('_', " ").as_str()));
 }

@@ -13,6 +13,7 @@ mod measuring;
 mod membership;
 mod numbers;
 mod plan;
+mod ranking;
 mod reading;
 mod record;
 mod recovery;
@@ -33,6 +34,7 @@ pub use making::NOISE_METHOD;
 pub use measures::Measures;
 pub use membership::Privacy;
 pub use plan::{Making, PlannedSubject, PlannedUnlearning, plan};
+pub use ranking::{Comparison, Demands, Ranking};
 pub use record::{
     AnsweredQuestion, CompositePart, CompositeScores, Cost, DocumentScores, ExperimentRecord,
     MachineCost, Outcome, Scores, Subject, SubjectKind, Training, UtilityScores,
@@ -41,7 +43,7 @@ pub use recovery::{AttackerRecovery, Recovery, WayBack};
 pub use relearn_spec::RelearnSpec;
 pub use retention::Retention;
 pub use run::{Experiment, FoundMethod, Materials, RECORD};
-pub use scorecard::{Comparison, Row, Scorecard, UTILITY_BOUND};
+pub use scorecard::{Row, Scorecard};
 pub use spec::{ExperimentSpec, Limits, MethodSpec, UnlearnSpec};
 pub use standing::{HEADLINE, OVER_FORGOTTEN, RelearnTime, RelearnTimes, Standing};
 pub use truth::{RowForgetQuality, truth_ratio_task};

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ranking::Demands;
 use super::recovery::Recovery;
 use crate::relearn::AttackedModel;
 
@@ -182,6 +183,9 @@ pub struct AnsweredQuestion {
 pub struct ExperimentRecord {
     /// Its name.
     pub name: String,
+    /// What methods must keep to be ranked.
+    #[serde(default)]
+    pub demands: Demands,
     /// What was asked and where it ran: name and value.
     pub facts: Vec<(String, String)>,
     /// The models.

@@ -107,6 +107,7 @@ impl Experiment<'_> {
         };
         let record = ExperimentRecord {
             name: self.spec.name.clone(),
+            demands: self.spec.ranking,
             facts: self.facts(),
             questions: side_by_side(self.asked(), &subjects),
             subjects,

@@ -1,23 +1,16 @@
 //! The scorecard: every method beside the anchors, on forgetting, utility, relearning and cost, with intervals, ties and
 //! who is beaten on all counts. Numbers only; the report draws it.
 
-use std::collections::BTreeMap;
-
-use harness_metric::{Bootstrap, holm};
+use harness_metric::Bootstrap;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::attack_standing::Bounded;
-use super::figure::{Figure, Proportion, forgetting_difference};
+use super::figure::Figure;
+use super::ranking::{Demands, Ranking};
 use super::record::{Cost, ExperimentRecord, Outcome, Scores, Subject, SubjectKind};
 use super::standing::{Anchors, HEADLINE, Standing};
 use crate::error::{BenchError, Result};
-
-/// Utility below which a method is not ranked.
-pub const UTILITY_BOUND: f64 = 0.95;
-
-/// Adjusted p-values above this are ties.
-const SIGNIFICANCE: f64 = 0.05;
 
 /// A row of the scorecard: the models that differ in their seed alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,21 +35,6 @@ pub struct Row {
     pub is_dominated: bool,
 }
 
-/// Two neighbours of the ranking.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Comparison {
-    /// The one that forgot more.
-    pub more: String,
-    /// The other.
-    pub less: String,
-    /// Difference of F, each counted up to 1, on the same documents.
-    pub difference: Figure,
-    /// Adjusted for the number of comparisons (Holm).
-    pub p_value: f64,
-    /// Whether they cannot be told apart.
-    pub is_tie: bool,
-}
-
 /// The whole table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scorecard {
@@ -66,10 +44,8 @@ pub struct Scorecard {
     pub has_oracle: bool,
     /// The anchors, then the methods.
     pub rows: Vec<Row>,
-    /// Methods with utility of at least [`UTILITY_BOUND`], most forgotten first (F counted up to 1).
-    pub ranking: Vec<String>,
-    /// The neighbours of the ranking, compared.
-    pub comparisons: Vec<Comparison>,
+    /// The methods in order.
+    pub ranking: Ranking,
     /// Distance of a second oracle from the first in F: no method can be told to be nearer than that.
     pub noise_floor: Option<f64>,
     /// What a reader has to know.
@@ -86,7 +62,7 @@ impl Scorecard {
     ///
     /// # Errors
     /// When the original was not measured, or lacks [`HEADLINE`].
-    pub fn new(subjects: &[Subject], bootstrap: Bootstrap) -> Result<Self> {
+    pub fn new(subjects: &[Subject], demands: Demands, bootstrap: Bootstrap) -> Result<Self> {
         let measured = |kind: SubjectKind| {
             let of_kind = subjects.iter().filter(move |subject| subject.kind == kind);
             of_kind.filter_map(Subject::scores)
@@ -104,8 +80,7 @@ impl Scorecard {
             rows.push(Row::new(name, subjects, &anchors, oracle_cost, bootstrap)?);
         }
         mark_dominated(&mut rows);
-        let ranking = ranking(&rows);
-        let comparisons = compare_neighbours(&ranking, subjects, &anchors, bootstrap)?;
+        let ranking = Ranking::new(&rows, subjects, &anchors, demands, bootstrap)?;
         Ok(Self {
             forget: original.forget.task.clone(),
             has_oracle: !anchors.oracles.is_empty(),
@@ -117,7 +92,6 @@ impl Scorecard {
             remarks: remarks(&anchors),
             rows,
             ranking,
-            comparisons,
         })
     }
 }
@@ -128,12 +102,12 @@ impl ExperimentRecord {
     /// # Errors
     /// As [`Scorecard::new`].
     pub fn scorecard(&self) -> Result<Scorecard> {
-        Scorecard::new(&self.subjects, Bootstrap::default())
+        Scorecard::new(&self.subjects, self.demands, Bootstrap::default())
     }
 }
 
 impl Subject {
-    fn scores(&self) -> Option<&Scores> {
+    pub(super) fn scores(&self) -> Option<&Scores> {
         match &self.outcome {
             Outcome::Measured(scores) => Some(scores),
             Outcome::Failed(_) => None,
@@ -228,58 +202,6 @@ fn mark_dominated(rows: &mut [Row]) {
         let beats = |other: &(f64, f64)| other.0 >= own.0 && other.1 >= own.1 && other != own;
         row.is_dominated = places.iter().flatten().any(beats);
     }
-}
-
-fn ranking(rows: &[Row]) -> Vec<String> {
-    let eligible = |row: &&Row| row.kind == SubjectKind::Method;
-    let mut ranked: Vec<(f64, &str)> = rows
-        .iter()
-        .filter(eligible)
-        .filter_map(|row| {
-            let (forgetting, utility) = row.place()?;
-            (utility >= UTILITY_BOUND).then_some((forgetting, row.name.as_str()))
-        })
-        .collect();
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
-    ranked
-        .into_iter()
-        .map(|(_, name)| name.to_owned())
-        .collect()
-}
-
-fn compare_neighbours(
-    ranking: &[String],
-    subjects: &[Subject],
-    anchors: &Anchors<'_>,
-    bootstrap: Bootstrap,
-) -> Result<Vec<Comparison>> {
-    let runs = |name: &String| -> Vec<&Scores> {
-        let own = subjects.iter().filter(|subject| &subject.row == name);
-        own.filter_map(Subject::scores).collect()
-    };
-    let by_row: BTreeMap<&String, Vec<&Scores>> =
-        ranking.iter().map(|name| (name, runs(name))).collect();
-    let proportion = |name: &String| -> Option<Proportion<'_>> {
-        anchors.forgetting(&by_row[name], |scores| Some(&scores.forget), HEADLINE)
-    };
-    let mut compared = Vec::new();
-    for pair in ranking.windows(2) {
-        if let (Some(more), Some(less)) = (proportion(&pair[0]), proportion(&pair[1])) {
-            let (difference, p_value) = forgetting_difference(bootstrap, &more, &less)?;
-            compared.push((pair, difference, p_value));
-        }
-    }
-    let p_values: Vec<f64> = compared.iter().map(|(_, _, p_value)| *p_value).collect();
-    let comparison =
-        |((pair, difference, _), p_value): ((&[String], Figure, f64), f64)| Comparison {
-            more: pair[0].clone(),
-            less: pair[1].clone(),
-            difference,
-            p_value,
-            is_tie: p_value > SIGNIFICANCE,
-        };
-    let adjusted = holm(&p_values)?;
-    Ok(compared.into_iter().zip(adjusted).map(comparison).collect())
 }
 
 fn remarks(anchors: &Anchors<'_>) -> Vec<String> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::numbers::{Multiples, OneOrMany, Written, multiples, number, numbers};
+use super::ranking::Demands;
 use super::relearn_spec::RelearnSpec;
 use crate::error::{BenchError, Result};
 
@@ -74,6 +75,9 @@ pub struct ExperimentSpec {
     /// Questions whose answers the report shows side by side.
     #[serde(default = "some_questions")]
     pub questions: usize,
+    /// What methods must keep to be ranked.
+    #[serde(default)]
+    pub ranking: Demands,
     /// Questions whose answers are judged for fluency and refusals, from the first on; as many as are shown if absent or less.
     #[serde(default)]
     pub fluency: Option<usize>,
@@ -264,6 +268,7 @@ impl ExperimentSpec {
             relearn: RelearnSpec::default(),
             rounding: four_and_eight(),
             noise: as_much(),
+            ranking: Demands::default(),
             questions: some_questions(),
             fluency: None,
             gradient_norms: false,
@@ -296,6 +301,9 @@ impl ExperimentSpec {
         }
         if (self.noise.iter()).any(|times| !(times.is_finite() && *times > 0.0)) {
             return refuse("`noise` takes true, false, or positive numbers");
+        }
+        if !self.ranking.are_sound() {
+            return refuse("the bounds of `ranking` must not be negative");
         }
         if self.unlearn.steps == 0 || self.unlearn.batch_size == 0 {
             return refuse("`steps` and `batch_size` must be positive");

@@ -2,7 +2,7 @@
 //! numbers and computes none.
 
 use harness_bench::experiment::{
-    ExperimentRecord, HEADLINE, Row, Scorecard, SubjectKind, Training, UTILITY_BOUND,
+    ExperimentRecord, HEADLINE, Row, Scorecard, SubjectKind, Training,
 };
 
 use serde::Serialize;
@@ -55,8 +55,9 @@ pub(super) fn pareto(card: &Scorecard) -> Option<String> {
         least(f64::min, 0.0, |p| p.0) - 0.05,
         least(f64::max, 1.0, |p| p.0).min(2.0) + 0.15,
     );
+    let bound = card.ranking.demands.utility;
     // All near 1 is looked at from near.
-    let lowest = least(f64::min, UTILITY_BOUND - 0.1, |p| p.1).max(-0.5);
+    let lowest = least(f64::min, bound - 0.1, |p| p.1).max(-0.5);
     let y_range = (lowest - 0.05, least(f64::max, 1.0, |p| p.1).min(1.5) + 0.05);
     let mut chart = Chart::new(
         760.0,
@@ -64,11 +65,7 @@ pub(super) fn pareto(card: &Scorecard) -> Option<String> {
         axis("Forgotten F (1 = like the oracle)", x_range),
         axis("Useful U (1 = like the original)", y_range),
     );
-    chart.segment(
-        "bound",
-        (x_range.0, UTILITY_BOUND),
-        (x_range.1, UTILITY_BOUND),
-    );
+    chart.segment("bound", (x_range.0, bound), (x_range.1, bound));
     let pixels: Vec<(f64, f64)> = (placed.iter())
         .map(|(_, (f, u))| chart.place((f.value, u.value)))
         .collect();

@@ -12,7 +12,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value};
 use serde::Serialize;
 
-use crate::card_columns::columns;
+use crate::card_columns::{Column, Part, Prominence, columns};
 use crate::experiment_card::{comparisons, machine_costs, row_name, sentences};
 
 const PAGE: &str = include_str!("page.html.j2");
@@ -23,6 +23,8 @@ const SORTING: &str = include_str!("sorting.js");
 struct Header {
     name: &'static str,
     meaning: &'static str,
+    /// Where it is shown: classes of the style sheet.
+    class: String,
 }
 
 #[derive(Serialize)]
@@ -34,6 +36,7 @@ struct TableRow {
 
 #[derive(Serialize)]
 struct TableCell {
+    class: String,
     text: String,
     note: String,
     key: Option<f64>,
@@ -46,6 +49,8 @@ struct Page<'a> {
     sorting: &'static str,
     name: &'a str,
     forget: &'a str,
+    /// Parts of the card that have columns.
+    parts: Vec<&'static str>,
     headers: Vec<Header>,
     rows: Vec<TableRow>,
     sentences: Vec<String>,
@@ -58,6 +63,16 @@ struct Page<'a> {
     facts: &'a [(String, String)],
     /// Row, seconds and mebibytes.
     machine_costs: Vec<(String, String, u64)>,
+}
+
+/// The parts of the card in which a column is shown.
+fn class_of(column: &Column) -> String {
+    let part = column.part.name();
+    if column.prominence == Prominence::Detail {
+        format!("in-{part}")
+    } else {
+        format!("in-{part} in-Overview")
+    }
 }
 
 /// The page.
@@ -77,6 +92,7 @@ pub fn html_report(
         .map(|(column, _)| Header {
             name: column.name,
             meaning: column.meaning,
+            class: class_of(column),
         })
         .collect();
     let rows: Vec<TableRow> = card
@@ -91,7 +107,8 @@ pub fn html_report(
             },
             cells: columns
                 .iter()
-                .map(|(_, cells)| TableCell {
+                .map(|(column, cells)| TableCell {
+                    class: class_of(column),
                     text: cells[place].text.clone(),
                     note: cells[place].note.clone(),
                     key: cells[place].key,
@@ -104,6 +121,11 @@ pub fn html_report(
         sorting: SORTING,
         name: &record.name,
         forget: &card.forget,
+        parts: Part::ALL
+            .into_iter()
+            .filter(|part| columns.iter().any(|(column, _)| column.part == *part))
+            .map(Part::name)
+            .collect(),
         headers,
         rows,
         sentences: sentences(card),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use harness_bench::experiment::{
-    AnsweredQuestion, AttackerRecovery, Cost, DocumentScores, ExperimentRecord, HEADLINE,
+    AnsweredQuestion, AttackerRecovery, Cost, Demands, DocumentScores, ExperimentRecord, HEADLINE,
     MachineCost, Outcome, Recovery, Scores, Subject, SubjectKind, Training, UtilityScores, WayBack,
 };
 use harness_bench::relearn::{
@@ -250,6 +250,7 @@ pub(crate) fn experiment() -> ExperimentRecord {
     });
     ExperimentRecord {
         name: "Made-up authors".into(),
+        demands: Demands::default(),
         facts: vec![
             ("model".into(), "made up".into()),
             ("seeds".into(), "0, 1, 2".into()),
