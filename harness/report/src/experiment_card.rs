@@ -4,7 +4,8 @@ use harness_bench::experiment::{
     Comparison, ExperimentRecord, MachineCost, Row, Scorecard, SubjectKind, UTILITY_BOUND,
 };
 
-use crate::card_columns::{Cell, columns, rounded};
+use crate::card_columns::{Cell, Column, columns, rounded};
+use crate::measure_columns::ON_PAGES_ONLY;
 use crate::table::{Align, Table};
 
 /// A row's name with what marks it.
@@ -13,9 +14,11 @@ pub(crate) fn row_name(row: &Row) -> String {
     format!("{}{}", row.name, if is_front { " *" } else { "" })
 }
 
-/// The table; without `is_full` the small print of some columns is left out.
+/// The table; without `is_full` some columns are left out, and the small print of others.
 fn table(card: &Scorecard, is_full: bool) -> Table {
-    let columns = columns(card);
+    let columns = columns(card).into_iter();
+    let columns = columns.filter(|(column, _)| is_full || !ON_PAGES_ONLY.contains(&column.name));
+    let columns: Vec<_> = columns.collect();
     let mut headers = vec![("", Align::Left)];
     headers.extend(columns.iter().map(|(column, _)| (column.name, Align::Left)));
     let mut table = Table::new(&headers);
@@ -148,10 +151,19 @@ pub fn experiment_card_text(card: &Scorecard) -> String {
         text.push('\n');
     }
     text.push_str("* forgets no less and keeps no less than any other method\n");
-    let meanings = columns(card)
-        .into_iter()
-        .map(|(column, _)| format!("{}: {}\n", column.name, column.meaning));
-    text.extend(std::iter::once("\n".to_owned()).chain(meanings));
+    text.push('\n');
+    let mut elsewhere = Vec::new();
+    for (Column { name, meaning, .. }, _) in columns(card) {
+        if ON_PAGES_ONLY.contains(name) {
+            elsewhere.push(*name);
+        } else {
+            text.push_str(&format!("{name}: {meaning}\n"));
+        }
+    }
+    if !elsewhere.is_empty() {
+        let names = elsewhere.join(", ");
+        text.push_str(&format!("In scorecard.md and report.html alone: {names}\n"));
+    }
     text
 }
 

@@ -5,6 +5,9 @@ use harness_bench::experiment::{Retention, Row, RowForgetQuality};
 
 use crate::card_columns::{Cell, Column, rounded, standing};
 
+/// Columns that a terminal has no room for.
+pub(crate) const ON_PAGES_ONLY: [&str; 4] = ["PrivLeak", "KL neutral", "Top-1", "Retain loss"];
+
 /// The attack that the card shows.
 pub(crate) const ATTACK: &str = "min_k";
 
