@@ -98,36 +98,68 @@ fn every_measure_is_on_the_card_and_the_anchors_are_where_they_belong() {
     let attacks = oracle["privacy"].as_object().unwrap();
     assert_eq!(attacks.len(), 6, "{attacks:?}");
     for (attack, privacy) in attacks {
-        assert!(number(&privacy["leakage"]["value"]).abs() < 1e-9, "{attack}");
+        assert!(
+            number(&privacy["leakage"]["value"]).abs() < 1e-9,
+            "{attack}"
+        );
     }
     for task in ["tasks/all.yaml", "tasks/truth.yaml"] {
         let share = number(&original["utilities"][task]["value"]);
         assert!((share - 1.0).abs() < 1e-12, "{task}: {share}");
     }
-    for column in ["FQ log10 p", "PrivLeak", "KL neutral", "Top-1", "Retain loss"] {
+    for column in [
+        "FQ log10 p",
+        "PrivLeak",
+        "KL neutral",
+        "Top-1",
+        "Retain loss",
+    ] {
         assert!(world.read("run/scorecard.md").contains(column), "{column}");
         assert!(world.read("run/report.html").contains(column), "{column}");
     }
     let record: Value = serde_json::from_str(&world.read("run/experiment.json")).unwrap();
     let scores = &record["subjects"][2]["outcome"]["measured"];
     let documents = |set: &Value| set.as_array().unwrap().len();
-    assert_eq!(documents(&scores["sets"]["truth_ratio"]["metrics"]["truth_ratio"]), 6);
+    assert_eq!(
+        documents(&scores["sets"]["truth_ratio"]["metrics"]["truth_ratio"]),
+        6
+    );
     assert_eq!(documents(&scores["sets"]["neutral"]["metrics"]["loss"]), 3);
-    assert_eq!(documents(&scores["sets"]["written"]["metrics"]["fluency"]), 4);
+    assert_eq!(
+        documents(&scores["sets"]["written"]["metrics"]["fluency"]),
+        4
+    );
     assert_eq!(documents(&scores["answers"]), 2);
     assert_eq!(documents(&scores["composites"][0]["parts"]), 2);
     assert_eq!(documents(&scores["forget_choice"]["values"]), 6);
-    assert_eq!(world.succeeds(&run).stdout, first.stdout, "nothing is done twice");
+    assert_eq!(
+        world.succeeds(&run).stdout,
+        first.stdout,
+        "nothing is done twice"
+    );
 }
 
 #[test]
 fn tasks_that_cannot_give_a_measure_are_refused() {
     let world = world();
-    let without = EXPERIMENT.replace("truth_ratio: tasks/truth.yaml", "truth_ratio: tasks/choices.yaml");
+    let without = EXPERIMENT.replace(
+        "truth_ratio: tasks/truth.yaml",
+        "truth_ratio: tasks/choices.yaml",
+    );
     world.write("e.yaml", &without);
-    let run = ["bench", "e.yaml", "--include-path", "tasks", "--output-path", "run"];
+    let run = [
+        "bench",
+        "e.yaml",
+        "--include-path",
+        "tasks",
+        "--output-path",
+        "run",
+    ];
     world.fails(2, &run, &["choices", "truth_ratio", "output_type: answer"]);
-    world.write("e.yaml", &EXPERIMENT.replace("forget_choice:", "forget_choices:"));
+    world.write(
+        "e.yaml",
+        &EXPERIMENT.replace("forget_choice:", "forget_choices:"),
+    );
     world.fails(2, &run, &["forget_choices", "forget_choice"]);
     assert!(!world.path("run").exists());
 }
