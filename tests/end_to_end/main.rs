@@ -12,6 +12,7 @@ mod adapter;
 mod authoring;
 mod bench;
 mod bench_attacks;
+mod bench_measures;
 mod dataset_sources;
 mod demo;
 mod eval;

@@ -188,11 +188,20 @@ pub fn experiment_card_text(card: &Scorecard) -> String {
         text.push('\n');
     }
     text.push_str("* forgets no less and keeps no less than any other method\n");
-    let shown = columns(card).into_iter().map(|(column, _)| column);
-    let meanings = shown
-        .filter(|column| is_in_overview(column))
-        .map(|column| format!("{}: {}\n", column.name, column.meaning));
-    text.extend(std::iter::once("\n".to_owned()).chain(meanings));
+    text.push('\n');
+    let mut elsewhere = Vec::new();
+    for (column, _) in columns(card) {
+        let Column { name, meaning, .. } = column;
+        if is_in_overview(column) {
+            text.extend([name, ": ", meaning, "\n"]);
+        } else {
+            elsewhere.push(*name);
+        }
+    }
+    if !elsewhere.is_empty() {
+        let names = elsewhere.join(", ");
+        text.extend(["In scorecard.md and report.html alone: ", &names, "\n"]);
+    }
     text
 }
 

@@ -74,14 +74,9 @@ impl Experiment<'_> {
         Ok(())
     }
 
-    /// Adds what is measured beside the original; `texts` are the model's answers to the first questions.
-    pub(super) fn measure_beside_original(
-        &self,
-        model: &Model,
-        texts: &[String],
-        scores: &mut Scores,
-    ) -> Result<()> {
-        let neutral = self.spec.neutral.as_ref();
+    /// Adds what is measured beside the original, where the scores have all answers that the model wrote.
+    pub(super) fn measure_beside_original(&self, model: &Model, scores: &mut Scores) -> Result<()> {
+        let (neutral, texts) = (self.spec.neutral.as_ref(), &scores.answers);
         if scores.retain.is_none() && neutral.is_none() && texts.is_empty() {
             return Ok(());
         }
@@ -94,6 +89,13 @@ impl Experiment<'_> {
         };
         let pair = Pair { original, model };
         let encoder = pair.encoder();
+        let forget = &self.materials.forget;
+        if !texts.is_empty() {
+            let mut scorer = Scorer::new(original.decoder()?, original.tokenizer.clone());
+            let vocabulary = original.spec.vocabulary;
+            let judged = written(&self.spec.forget, forget, texts, &mut scorer, vocabulary)?;
+            scores.sets.insert(WRITTEN.to_owned(), judged);
+        }
         if let Some(retain) = &mut scores.retain {
             pair.add_to(retain, &self.materials.retain, &encoder)?;
         }
@@ -102,13 +104,6 @@ impl Experiment<'_> {
             scores
                 .sets
                 .extend(neutral.map(|own| (NEUTRAL.to_owned(), own)));
-        }
-        if !texts.is_empty() {
-            let mut scorer = Scorer::new(original.decoder()?, original.tokenizer.clone());
-            let vocabulary = original.spec.vocabulary;
-            let forget = &self.materials.forget;
-            let judged = written(&self.spec.forget, forget, texts, &mut scorer, vocabulary)?;
-            scores.sets.insert(WRITTEN.to_owned(), judged);
         }
         Ok(())
     }

@@ -139,17 +139,6 @@ impl Experiment<'_> {
             )?);
             advance(name);
         }
-        let mut rounded = BTreeMap::new();
-        for &bits in &spec.rounding {
-            let weights = model.weights.rounded(&model.spec, bits)?;
-            let decoder = Decoder::new(model.spec.clone(), &weights)?;
-            let mut scorer = Scorer::new(decoder, model.tokenizer.clone());
-            rounded.insert(
-                bits,
-                knowledge(&spec.forget, &materials.forget, &mut scorer)?,
-            );
-        }
-        let mut written = answers(&materials.forget[..self.written_documents()], &mut scorer)?;
         let mut scores = Scores {
             forget,
             paraphrased,
@@ -159,15 +148,26 @@ impl Experiment<'_> {
             composites: Vec::new(),
             forget_choice: None,
             sets: BTreeMap::new(),
-            rounded,
+            rounded: self.rounded(&model)?,
             recovery: None,
-            answers: Vec::new(),
+            answers: answers(&materials.forget[..self.written_documents()], &mut scorer)?,
         };
         self.measure_tasks(&mut scorer, &mut scores)?;
         self.measure_gradients(&model, &scorer, &mut scores)?;
-        self.measure_beside_original(&model, &written, &mut scores)?;
-        written.truncate(self.asked().len());
-        scores.answers = written;
+        self.measure_beside_original(&model, &mut scores)?;
+        scores.answers.truncate(self.asked().len());
         Ok(scores)
+    }
+
+    /// What is known of the forget set after the weights were rounded.
+    fn rounded(&self, model: &Model) -> Result<BTreeMap<u32, DocumentScores>> {
+        let (spec, forget) = (self.spec, &self.materials.forget);
+        let known = |&bits: &u32| {
+            let weights = model.weights.rounded(&model.spec, bits)?;
+            let decoder = Decoder::new(model.spec.clone(), &weights)?;
+            let mut scorer = Scorer::new(decoder, model.tokenizer.clone());
+            Ok((bits, knowledge(&spec.forget, forget, &mut scorer)?))
+        };
+        spec.rounding.iter().map(known).collect()
     }
 }

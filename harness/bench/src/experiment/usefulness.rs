@@ -57,7 +57,7 @@ impl<'a> Anchors<'a> {
         let mut shares = Vec::new();
         for (place, task) in self.original.utility.iter().enumerate() {
             let own = |scores: &&'a Scores| scores.utility.get(place);
-            let share = proportion(task, &runs.iter().map(own).collect::<Option<Vec<_>>>());
+            let share = proportion(task, runs.iter().map(own).collect::<Option<Vec<_>>>());
             let useful = share.filter(|_| self.useful[place]);
             shares.extend(useful.map(|share| (&task.task, UtilityShare::Task(share))));
         }
@@ -83,7 +83,7 @@ impl<'a> Anchors<'a> {
     ) -> Option<Figure> {
         let original = self.original.forget_choice.as_ref()?;
         let own = |scores: &&'a Scores| scores.forget_choice.as_ref();
-        let share = proportion(original, &runs.iter().map(own).collect::<Option<Vec<_>>>())?;
+        let share = proportion(original, runs.iter().map(own).collect::<Option<Vec<_>>>())?;
         let left = is_above_chance(original).then(|| mean_figure(bootstrap, &[share]));
         let Figure { value, interval } = left?.ok()?;
         Some(Figure {
@@ -118,14 +118,14 @@ impl<'a> Anchors<'a> {
 /// A task's score between guessing and the original, where all runs have it of the same documents.
 fn proportion<'a>(
     original: &'a UtilityScores,
-    runs: &Option<Vec<&'a UtilityScores>>,
+    runs: Option<Vec<&'a UtilityScores>>,
 ) -> Option<Proportion<'a>> {
     let of = |scores: &&'a UtilityScores| {
         let fits = scores.values.len() == original.values.len();
         fits.then_some(scores.values.as_slice())
     };
     Some(Proportion {
-        runs: runs.as_ref()?.iter().map(of).collect::<Option<_>>()?,
+        runs: runs?.iter().map(of).collect::<Option<_>>()?,
         original: vec![&original.values],
         scale: Scale::Utility(original.chance),
     })

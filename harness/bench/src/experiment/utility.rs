@@ -42,7 +42,7 @@ pub(super) fn utility(
             let (found, value) = headline(sample).ok_or_else(|| no_metric(name))?;
             found.clone_into(&mut metric);
             values.push(value);
-            chances.push(chance(sample, found));
+            chances.push(chance(task, sample, found));
         }
     }
     Ok(UtilityScores {
@@ -71,7 +71,14 @@ fn no_metric(task: &str) -> BenchError {
 
 /// Score of one that picks at random: an equal share of the choices, or of the answers' labels in `TruthfulQA`'s mc2; 0 for what
 /// is written freely.
-fn chance(sample: &Sample, metric: &str) -> f64 {
+fn chance(task: &Task, sample: &Sample, metric: &str) -> f64 {
+    if metric == "probability_w_options" {
+        let is_answer = |request: &&Request| matches!(request, Request::Answer { .. });
+        let answers = sample.requests.iter().filter(is_answer).count();
+        // A paraphrased answer is no option.
+        let options = answers - usize::from(task.spec().doc_to_paraphrase.is_some());
+        return 1.0 / options.max(1) as f64;
+    }
     let choices = sample
         .requests
         .iter()
