@@ -7,13 +7,14 @@ use clap::Args;
 use harness_model::Tokenizer;
 use harness_report::Prompting;
 use harness_task::{ChatTemplate, Generation, JinjaChatTemplate, RequestOptions, SpecialTokens};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::pairs::pairs;
 use crate::exit::Refused;
 use crate::options::truth;
 
-#[derive(Args)]
+#[derive(Args, Serialize)]
 pub(crate) struct PromptOptions {
     /// Few-shot examples a document; the task's own number if absent
     #[arg(long, short = 'f', value_name = "N")]
