@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use harness_bench::{Event, RunDirectory, sha256_hex};
 use harness_report::{ModelScores, SamplesFormat, models_table};
-use harness_task::Task;
 use serde_json::{Value, json};
 
 use super::model::WantedModel;
@@ -30,7 +29,7 @@ impl Eval {
         // A model that cannot be opened is found before hours of work on the others.
         let places = models.iter().map(|model| model.check(terminal));
         let places = places.collect::<Result<Vec<PathBuf>>>()?;
-        let asks = self.what_is_asked(asked);
+        let asks = self.what_is_asked(asked)?;
         let mut all = Vec::new();
         for (model, place) in models.iter().zip(&places) {
             let scores = match &folder {
@@ -106,32 +105,31 @@ impl Eval {
         Ok(ModelScores::new(model.name(), results, &run))
     }
 
-    /// All that the scores and files of a model depend on besides the model.
-    fn what_is_asked(&self, asked: &Asked) -> Value {
-        let rows = |task: &Task| {
-            let rows = task
-                .documents()
-                .iter()
-                .map(|row| json!(row).to_string() + "\n");
-            sha256_hex(rows.collect::<String>().as_bytes())
-        };
-        let tasks = asked
-            .tasks
-            .iter()
-            .map(|task| json!([task.spec(), rows(task)]));
+    /// All that the scores and files of a model depend on besides the model: its template makes the prompts that are looked at here
+    /// into others, and is its own.
+    fn what_is_asked(&self, asked: &Asked) -> Result<Value> {
+        let options = self.prompts.plain_options()?;
+        let tasks = asked.tasks.iter().map(|task| -> Result<Value> {
+            let documents = task.requests(&asked.documents.of(task.spec(), &options))?;
+            let requests = documents.iter().flat_map(|document| &document.requests);
+            let rows = task.documents().iter().map(|row| json!(row));
+            let lines = rows.chain(requests.map(|request| json!(request.arguments())));
+            let text: String = lines.map(|line| line.to_string() + "\n").collect();
+            Ok(json!([task.spec(), sha256_hex(text.as_bytes())]))
+        });
         let samples = asked.samples.map(|format| match format {
             SamplesFormat::Jsonl => "jsonl",
             SamplesFormat::Parquet => "parquet",
             SamplesFormat::Both => "both",
         });
-        json!({
+        Ok(json!({
             "version": env!("CARGO_PKG_VERSION"),
             "tree": asked.tree,
-            "tasks": tasks.collect::<Vec<_>>(),
+            "tasks": tasks.collect::<Result<Vec<Value>>>()?,
             "prompts": self.prompts,
             "limit": self.documents.limit,
             "rows": asked.documents.rows,
             "samples": samples,
-        })
+        }))
     }
 }
