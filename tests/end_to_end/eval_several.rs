@@ -112,3 +112,17 @@ fn what_means_nothing_for_several_models_is_refused() {
         "nothing is scored before all are looked at"
     );
 }
+
+#[test]
+fn a_model_that_cannot_be_read_does_not_take_the_others_along() {
+    let world = World::new();
+    write_model_of_seed(&world.path("broken"), 2);
+    world.write("broken/model.safetensors", "no weights");
+    let arguments = ["eval", "--output_path", "out", "--model", "broken", "model"];
+    let outcome = world.harness(&[&arguments[..], &TASKS].concat());
+    assert_ne!(outcome.code, 0);
+    let said = outcome.errors();
+    assert!(said.len() == 1 && said[0].contains("broken"), "{said:?}");
+    assert!(outcome.stdout.contains("|model"), "{}", outcome.stdout);
+    assert_eq!(scored(&world, "out"), 1);
+}

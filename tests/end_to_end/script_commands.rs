@@ -23,6 +23,9 @@ const SIZES: [(&str, usize); 10] = [
 /// Documents that a command on many tasks, or one that attacks, is run on.
 const FEW: usize = 4;
 
+/// Makes a data set's row out of its number.
+type Row<'a> = &'a dyn Fn(usize) -> Value;
+
 #[test]
 fn every_command_of_the_page_runs() {
     let world = World::new();
@@ -31,10 +34,8 @@ fn every_command_of_the_page_runs() {
     let config = world.read("MODEL/config.json");
     world.write("MODEL/config.json", &config.replace(":512", ":1024"));
     write_data_sets(&world);
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/from-the-python-scripts.md");
-    let page = std::fs::read_to_string(page).unwrap();
     let mut commands = 0;
-    for (language, block) in blocks(&page) {
+    for (language, block) in blocks(&page()) {
         match language {
             "yaml" => {
                 let name = block.lines().next().unwrap().trim_start_matches("# ");
@@ -53,6 +54,37 @@ fn every_command_of_the_page_runs() {
     }
     assert!(commands >= 20, "only {commands} commands were found");
     what_came_out(&world);
+}
+
+/// The tables name options in their second column, where the answer to a flag of a script stands.
+#[test]
+fn every_option_of_the_tables_is_one() {
+    let world = World::new();
+    let commands = ["unlearn", "relearn", "eval", "bench"];
+    let help: String = commands
+        .iter()
+        .map(|command| world.succeeds(&[command, "--help"]).stdout)
+        .collect();
+    let known: Vec<&str> = help
+        .split_whitespace()
+        .map(|word| word.trim_end_matches(','))
+        .collect();
+    let mut options = 0;
+    for row in page().lines().filter(|line| line.starts_with('|')) {
+        let ours = row.split('|').nth(2).unwrap_or_default();
+        for option in ours.split(['`', ' ']).filter(|word| word.starts_with("--")) {
+            let option = option.trim_end_matches(',').replace('_', "-");
+            assert!(known.contains(&option.as_str()), "no command has {option}");
+            options += 1;
+        }
+    }
+    assert!(options >= 30, "only {options} options were found");
+}
+
+/// The page's text.
+fn page() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/from-the-python-scripts.md");
+    std::fs::read_to_string(page).unwrap()
 }
 
 /// The numbers are small, and the files are those that the page speaks of.
@@ -128,7 +160,7 @@ fn small(line: &str) -> Vec<String> {
 
 /// Rows in the columns of the data sets that the page names.
 fn write_data_sets(world: &World) {
-    let write = |place: &str, row: &dyn Fn(usize) -> Value| {
+    let write = |place: &str, row: Row| {
         let rows = (0..16).map(|i| row(i).to_string() + "\n");
         world.write(&format!("DATA/{place}.jsonl"), &rows.collect::<String>());
     };
@@ -161,7 +193,7 @@ fn write_data_sets(world: &World) {
 }
 
 /// The leaderboard's data sets and TOFU's.
-fn write_benchmarks(write: &dyn Fn(&str, &dyn Fn(usize) -> Value)) {
+fn write_benchmarks(write: &dyn Fn(&str, Row)) {
     let choices = json!({ "text": ["one", "two", "three", "four"], "label": ["A", "B", "C", "D"] });
     for config in ["ARC-Easy", "ARC-Challenge"] {
         for split in ["train", "validation", "test"] {

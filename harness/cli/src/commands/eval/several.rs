@@ -30,22 +30,32 @@ impl Eval {
         let places = models.iter().map(|model| model.check(terminal));
         let places = places.collect::<Result<Vec<PathBuf>>>()?;
         let asks = self.what_is_asked(asked)?;
-        let mut all = Vec::new();
+        let (mut all, mut failures) = (Vec::new(), Vec::new());
         for (model, place) in models.iter().zip(&places) {
             let scores = match &folder {
-                Some(folder) => self.score_once(model, place, asked, &asks, folder, terminal)?,
-                None => self.scores(model, asked, terminal)?,
+                Some(folder) => self.score_once(model, place, asked, &asks, folder, terminal),
+                None => self.scores(model, asked, terminal),
             };
-            all.push(scores);
+            // One that fails does not keep the others from being scored.
+            match scores {
+                Ok(scores) => all.push(scores),
+                Err(failure) => {
+                    terminal.show(Event::Message(format!("{}: {failure}", model.name())));
+                    failures.push(failure);
+                }
+            }
             if let Some(folder) = &folder {
                 folder.write_json(SCORES, &all)?;
             }
         }
-        let mut text = models_table(&all);
-        if let Some(folder) = &folder {
-            text = format!("{text}\n{}\n", folder.join(SCORES).display());
+        if !all.is_empty() {
+            let mut text = models_table(&all);
+            if let Some(folder) = &folder {
+                text = format!("{text}\n{}\n", folder.join(SCORES).display());
+            }
+            output::print(&text)?;
         }
-        output::print(&text)
+        failures.into_iter().next().map_or(Ok(()), Err)
     }
 
     fn folder_of_several(&self) -> Result<Option<RunDirectory>> {

@@ -196,7 +196,7 @@ impl TrainingFlags {
             return Err(Refused(message).into());
         }
         let step = parts * self.batch_size;
-        if forget_documents % step != 0 {
+        if !forget_documents.is_multiple_of(step) {
             let most = forget_documents / step * step;
             let way_out = match most {
                 0 => "take fewer parts or smaller batches".to_owned(),
