@@ -114,15 +114,31 @@ fn what_means_nothing_for_several_models_is_refused() {
 }
 
 #[test]
-fn a_model_that_cannot_be_read_does_not_take_the_others_along() {
+fn a_model_that_cannot_be_scored_does_not_take_the_others_along() {
     let world = World::new();
-    write_model_of_seed(&world.path("broken"), 2);
-    world.write("broken/model.safetensors", "no weights");
-    let arguments = ["eval", "--output_path", "out", "--model", "broken", "model"];
-    let outcome = world.harness(&[&arguments[..], &TASKS].concat());
-    assert_ne!(outcome.code, 0);
+    write_model_of_seed(&world.path("short"), 2);
+    let config = world.read("short/config.json");
+    world.write("short/config.json", &config.replace(":512", ":64"));
+    let facts = world.read("tasks/facts.yaml");
+    let writes = facts
+        .replace("task: facts", "task: writes")
+        .replace("loglikelihood", "generate_until");
+    world.write("tasks/writes.yaml", &writes);
+    let arguments = ["eval", "--tasks", "tasks/writes.yaml", "--limit", "1"];
+    let further = ["--gen_kwargs", "max_gen_toks=100", "--output_path", "out"];
+    let models = ["--model", "short", "model"];
+    let outcome = world.harness(&[&arguments[..], &further, &models].concat());
+    assert_eq!(outcome.code, 2, "{}", outcome.stderr);
     let said = outcome.errors();
-    assert!(said.len() == 1 && said[0].contains("broken"), "{said:?}");
+    assert!(
+        said.len() == 1 && said[0].contains("100 tokens"),
+        "{said:?}"
+    );
     assert!(outcome.stdout.contains("|model"), "{}", outcome.stdout);
-    assert_eq!(scored(&world, "out"), 1);
+    assert!(!outcome.stdout.contains("|short"), "{}", outcome.stdout);
+
+    // What cannot be opened is found before anything is scored.
+    world.write("short/model.safetensors", "no weights");
+    let outcome = world.harness(&[&arguments[..], &["--model", "model", "short"]].concat());
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""));
 }
