@@ -18,6 +18,7 @@ mod demo;
 mod eval;
 mod eval_groups;
 mod eval_options;
+mod eval_several;
 #[cfg(target_os = "linux")]
 mod fault_cases;
 #[cfg(target_os = "linux")]
@@ -33,6 +34,7 @@ mod model_show;
 mod quantized;
 mod relearn;
 mod relearn_campaign;
+mod script_commands;
 mod shared_cache;
 mod sources;
 mod tasks;

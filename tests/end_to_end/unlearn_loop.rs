@@ -269,3 +269,48 @@ fn a_bound_ends_the_run_and_is_named() {
     world.fails(2, &arguments, &["forgot_loss", "loss"]);
     assert!(!world.path("other.partial").exists());
 }
+
+#[test]
+fn one_part_is_the_whole_set_accumulated_and_parts_must_come_out_even() {
+    let world = World::new();
+    let epochs = ["--epochs", "3", "--batch-size", "2"];
+    let one = [&epochs[..], &["--sequential", "1"]].concat();
+    unlearn(&world, "npo", "one", &one);
+    let whole = [&epochs[..], &["--gradient-accumulation", "6"]].concat();
+    unlearn(&world, "npo", "whole", &whole);
+    assert_eq!(steps(&world, "one").len(), 3);
+    assert_eq!(weights(&world, "one"), weights(&world, "whole"));
+
+    let parts = [&epochs[..], &["--sequential", "3"]].concat();
+    unlearn(&world, "grad_ascent", "parts", &parts);
+    let documents = |step: &Value| {
+        let mut documents: Vec<u64> =
+            serde_json::from_value(step["forget_documents"].clone()).unwrap();
+        documents.sort_unstable();
+        documents
+    };
+    let seen: Vec<Vec<u64>> = steps(&world, "parts").iter().map(documents).collect();
+    assert_eq!(seen.len(), 9);
+    for part in seen.chunks(3) {
+        assert!(part.iter().all(|epoch| *epoch == part[0]), "{seen:?}");
+    }
+    let mut all = [&seen[0][..], &seen[3], &seen[6]].concat();
+    all.sort_unstable();
+    assert_eq!(all, (0..12).collect::<Vec<_>>());
+
+    let mut arguments = vec![
+        "unlearn",
+        "--model",
+        "model",
+        "--forget",
+        "tasks/facts.yaml",
+    ];
+    arguments.extend(["--method", "grad_ascent", "--output-path", "other"]);
+    let uneven = ["--sequential", "5", "--epochs", "2", "--batch-size", "2"];
+    let parts = ["12 forget documents", "5 equal parts", "--limit 10"];
+    world.fails(2, &[&arguments[..], &uneven].concat(), &parts);
+    let half = ["--sequential", "3", "--epochs", "1.5"];
+    world.fails(2, &[&arguments[..], &half].concat(), &["whole number"]);
+    let without = world.harness(&[&arguments[..], &["--sequential", "3"]].concat());
+    assert!(without.stderr.contains("--epochs"), "{}", without.stderr);
+}

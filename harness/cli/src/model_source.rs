@@ -60,6 +60,37 @@ impl ModelSource {
     }
 }
 
+/// The model that a name stands for, or those in a folder of model directories in order of their names, in which numbers count as
+/// numbers; none where a folder has none.
+///
+/// # Errors
+/// On a folder that cannot be read.
+pub(crate) fn checkpoints(source: &Path) -> Result<Vec<PathBuf>> {
+    let is_model = |path: &Path| path.join("config.json").is_file();
+    if !source.is_dir() || is_model(source) {
+        return Ok(vec![source.to_owned()]);
+    }
+    let entries = std::fs::read_dir(source)
+        .map_err(|error| Refused(format!("{}: {error}", source.display())))?;
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| is_model(path))
+        .collect();
+    found.sort_by_cached_key(|path| words_and_numbers(&path.to_string_lossy()));
+    Ok(found)
+}
+
+/// A name cut where digits begin and end: `step-10` comes after `step-9`.
+fn words_and_numbers(name: &str) -> Vec<(u128, String)> {
+    let mut parts: Vec<(u128, String)> = Vec::new();
+    for part in name.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        let digits = part.trim_end_matches(|c: char| !c.is_ascii_digit());
+        parts.push((digits.parse().unwrap_or(0), part.to_owned()));
+    }
+    parts
+}
+
 /// Whether a name that is no path has the form of a hub id, `ORG/NAME`.
 fn is_hub_id(name: &str) -> bool {
     let is_part = |part: &str| {

@@ -156,7 +156,7 @@ fn indented(name: &str, depth: usize) -> String {
 }
 
 /// Four decimals, as lm-eval prints; numbers that nobody could read that way in powers of ten.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value.abs() < 1e9 {
         format!("{value:.4}")
     } else {

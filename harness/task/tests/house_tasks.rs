@@ -323,3 +323,39 @@ fn forget_sets_hold_what_is_to_be_forgotten() {
         )]
     );
 }
+
+#[test]
+fn questions_on_paragraphs_are_asked_after_them() {
+    let row = json!({"context": "Rome lies on the Tiber.", "question": "Where is Rome?",
+                     "answers": {"text": ["on the Tiber", "Tiber"], "answer_start": [10, 17]}});
+    let asked = |answer: &str| {
+        format!("### Question: Rome lies on the Tiber. Where is Rome?\n ### {answer}:")
+    };
+    let pair = |prompt: String, answer: &str| (prompt, answer.to_owned());
+    let piaf = "AgentPublic__piaf/default";
+    assert_eq!(
+        answers("piaf", piaf, "train", std::slice::from_ref(&row)),
+        [pair(asked("Réponse"), " on the Tiber")]
+    );
+    let squad = "rajpurkar__squad/default";
+    assert_eq!(
+        answers("squad_retain", squad, "train", &[row]),
+        [pair(asked("Answer"), " on the Tiber")]
+    );
+    let row = json!({"input": "1 + 1 =", "output": "2"});
+    let symbolic = "sail__symbolic-instruction-tuning/default";
+    assert_eq!(
+        answers("symbolic_instruction_tuning", symbolic, "train", &[row]),
+        [pair("### Question: 1 + 1 = ### Answer:".to_owned(), " 2")]
+    );
+    let row = json!({"question": "What is it?", "best_answer": "A thing.", "correct_answers": ["A thing."],
+                     "incorrect_answers": ["Nothing."]});
+    let truthful = "truthfulqa__truthful_qa/generation";
+    assert_eq!(
+        answers("truthfulqa_retain", truthful, "validation", &[row]),
+        [pair(
+            "### Question: What is it?\n ### Answer:".to_owned(),
+            " A thing."
+        )]
+    );
+}

@@ -30,7 +30,7 @@ mod worker;
 pub use child::{ChildLimits, WorkerCommand};
 pub use job::{Job, StepRecord, UnlearnJob};
 pub use model_step::{ModelStep, Passes, Remembered, SpawnedModels};
-pub use options::{OptimizerOptions, TrainedParameters, TrainingOptions};
+pub use options::{OptimizerOptions, SequentialParts, TrainedParameters, TrainingOptions};
 pub use own_loop::{BatchSource, LoopParts, OwnLoop, RememberedAnswers, Report};
 pub use parent::{find_method, run};
 pub use plan::{RolePlan, TrainingMemory, UnlearnPlan};

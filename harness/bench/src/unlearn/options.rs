@@ -19,6 +19,8 @@ pub struct TrainingOptions {
     pub batch_size: usize,
     /// Micro-batches whose gradients make one step.
     pub gradient_accumulation: usize,
+    /// How the forget set is cut into parts that are forgotten one after the other; absent: it is gone through as a whole.
+    pub sequential: Option<SequentialParts>,
     /// How gradients become steps.
     pub optimizer: OptimizerOptions,
     /// Peak learning rate.
@@ -37,6 +39,15 @@ pub struct TrainingOptions {
     pub activation_checkpoints: bool,
     /// Seed of the order of documents, of an adapter's beginning and of its dropout.
     pub seed: u64,
+}
+
+/// Equal parts of the forget set, one after the other: the next begins when the last has been gone through often enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SequentialParts {
+    /// Number of parts.
+    pub parts: usize,
+    /// Times that each part is gone through.
+    pub epochs: usize,
 }
 
 /// What steps change.
@@ -101,6 +112,7 @@ impl Default for TrainingOptions {
             steps: 50,
             batch_size: 4,
             gradient_accumulation: 1,
+            sequential: None,
             optimizer: OptimizerOptions::adamw(0.01),
             learning_rate: 1e-5,
             warmup_steps: 0,

@@ -31,6 +31,11 @@ impl OwnRun {
     ) -> Result<Self> {
         let refused = [
             (
+                job.training.sequential.is_some(),
+                "--sequential",
+                "it goes through the whole forget set, --steps or --epochs long",
+            ),
+            (
                 job.training.gradient_accumulation > 1,
                 "--gradient-accumulation",
                 "take a larger --batch-size",

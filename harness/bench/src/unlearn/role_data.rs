@@ -9,6 +9,7 @@ use harness_metric::PythonRandom;
 use harness_model::train::{AnswerBatch, TokenizedPair};
 
 use super::job::UnlearnJob;
+use super::options::SequentialParts;
 use crate::answers::{AnswerSet, TextPair};
 use crate::error::{BenchError, Result};
 use crate::order::EpochOrder;
@@ -68,7 +69,10 @@ impl RoleData {
     ) -> Result<Self> {
         let (seed, size) = (job.training.seed, job.training.batch_size);
         let set = |task: &str, pairs: &[TextPair]| AnswerSet::new(task, pairs, encoder);
-        let forget = Taken::new(set(&job.forget_task, &job.forget)?, size, seed)?;
+        let mut forget = Taken::new(set(&job.forget_task, &job.forget)?, size, seed)?;
+        if let Some(SequentialParts { parts, epochs }) = job.training.sequential {
+            forget.order = EpochOrder::in_parts(job.forget.len(), parts, epochs, seed);
+        }
         let taken = |need, (task, pairs): (&str, &[TextPair]), stream| {
             needs(need).then(|| Taken::new(set(task, pairs)?, size, seed ^ stream))
         };

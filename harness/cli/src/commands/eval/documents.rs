@@ -23,7 +23,7 @@ pub(super) struct DocumentOptions {
 /// Which documents of each task are asked.
 pub(super) struct Documents {
     limit: Option<harness_task::Limit>,
-    rows: BTreeMap<String, BTreeSet<usize>>,
+    pub(super) rows: BTreeMap<String, BTreeSet<usize>>,
 }
 
 impl DocumentOptions {

@@ -7,6 +7,7 @@ mod model_args;
 mod pairs;
 mod prompts;
 mod scoring;
+mod several;
 mod sizing;
 
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ use crate::options::{TaskOptions, seconds, truth};
 use crate::output;
 use crate::progress::Terminal;
 
+use documents::Documents;
+use model::WantedModel;
 pub(super) use prompts::PromptOptions;
 use scoring::Scoring;
 
@@ -96,16 +99,25 @@ pub(crate) struct Eval {
 const EXAMPLES: &str = "Examples:
   harness eval --model DIR --tasks arc_easy --data-dir DATA
   harness eval --model DIR --tasks arc_challenge --num_fewshot 25 --limit 100 --data-dir DATA --output_path OUT --log_samples
+  harness eval --model ORIGINAL OUT/checkpoints OUT --tasks arc_easy,winogrande --data-dir DATA --output_path RESULTS
   harness eval --model HuggingFaceTB/SmolLM2-135M --tasks arc_easy --data-dir DATA
   harness eval --model DIR --tasks gsm8k --apply_chat_template --gen_kwargs temperature=0 --data-dir DATA
   harness eval --model hf --model_args pretrained=DIR,dtype=float32 --tasks path/to/my_task.yaml";
+
+/// What every model is asked, and what is written of its answers.
+struct Asked {
+    samples: Option<SamplesFormat>,
+    documents: Documents,
+    tree: Vec<TaskNode>,
+    tasks: Vec<Task>,
+}
 
 impl Eval {
     pub(crate) fn run(self) -> Result<()> {
         let samples = self.samples()?;
         self.sizing.check()?;
         self.prompts.check()?;
-        let wanted = self.model.wanted()?;
+        let models = self.model.wanted()?;
         let documents = self.documents.documents()?;
         // Everything that can be wrong with the request is looked at before the model's weights are.
         let Selection { tree, tasks } = self.tasks_and_data.library()?.select(&self.tasks)?;
@@ -120,38 +132,58 @@ impl Eval {
         for remark in self.accepted.remarks().into_iter().chain(warnings) {
             terminal.show(Event::Message(remark));
         }
-        let model = wanted.open(&mut terminal)?;
-        let (options, prompting) = self.prompts.request_options(
-            Some(&model.tokenizer),
-            &wanted.arguments().template_variables,
-        )?;
-        let mut run = self.record(wanted.facts(&model), prompting, tree)?;
-        let files = self.output_path.as_deref();
-        let files = files.map(|output| EvalFiles::new(output, &run));
-        let mut scoring = Scoring {
-            documents: &documents,
-            options: &options,
-            files: files.as_ref(),
+        let asked = Asked {
             samples,
-            write_out: self.write_out == Some(true),
-            // Python functions may draw from one stream of random numbers.
-            prepares_ahead: self.trust_remote_code != Some(true),
-            cache: self.cache(|| wanted.identity(&model))?,
-            scorer: self.scorer(&model, &run)?,
-            terminal,
+            documents,
+            tree,
+            tasks,
         };
-        if self.check_integrity == Some(true) {
-            scoring.check_integrity(&tasks)?;
-        }
-        scoring.add_all(&tasks, &mut run)?;
+        let [model] = models.as_slice() else {
+            return self.score_several(&models, &asked, &mut terminal);
+        };
+        let (run, results) = self.score(model, &asked, &mut terminal)?;
         let mut text = eval_table(&run);
         if self.show_config == Some(true) {
             text = format!("{text}\n{:#}\n", results_json(&run)["configs"]);
         }
-        if let Some(files) = files {
-            text = format!("{text}\n{}\n", files.results.display());
+        if let Some(results) = results {
+            text = format!("{text}\n{}\n", results.display());
         }
         output::print(&text)
+    }
+
+    /// Scores one model on all that is asked; also gives the file with its results, where one is written.
+    fn score(
+        &self,
+        wanted: &WantedModel,
+        asked: &Asked,
+        terminal: &mut Terminal,
+    ) -> Result<(EvalRun, Option<PathBuf>)> {
+        let model = wanted.open(terminal)?;
+        let (options, prompting) = self.prompts.request_options(
+            Some(&model.tokenizer),
+            &wanted.arguments().template_variables,
+        )?;
+        let mut run = self.record(wanted.facts(&model), prompting, asked.tree.clone())?;
+        let files = self.output_path.as_deref();
+        let files = files.map(|output| EvalFiles::new(output, &run));
+        let mut scoring = Scoring {
+            documents: &asked.documents,
+            options: &options,
+            files: files.as_ref(),
+            samples: asked.samples,
+            write_out: self.write_out == Some(true),
+            // Python functions may draw from one stream of random numbers.
+            prepares_ahead: self.trust_remote_code != Some(true),
+            cache: self.cache(|| wanted.identity(&model.source))?,
+            scorer: self.scorer(&model, &run)?,
+            terminal,
+        };
+        if self.check_integrity == Some(true) {
+            scoring.check_integrity(&asked.tasks)?;
+        }
+        scoring.add_all(&asked.tasks, &mut run)?;
+        Ok((run, files.map(|files| files.results)))
     }
 
     /// A run of which nothing is scored yet.

@@ -12,15 +12,16 @@ use serde_json::json;
 use super::model_args::{self, ModelArguments};
 use super::pairs::texts;
 use crate::exit::Refused;
-use crate::model_source::ModelSource;
+use crate::model_source::{ModelSource, checkpoints};
 use crate::options::device;
 use crate::progress::Terminal;
 
 #[derive(Args)]
 pub(super) struct ModelOptions {
-    /// Model directory in Hugging Face layout, GGUF file or hub id; or "hf" with --model-args pretrained=…, as lm-eval has it
-    #[arg(long, short = 'M', value_name = "DIR|GGUF|ORG/NAME")]
-    model: PathBuf,
+    /// Model directory in Hugging Face layout, GGUF file or hub id; or "hf" with --model-args pretrained=…, as lm-eval has it.
+    /// Several, or a folder of model directories: one after the other, with a table of all at the end
+    #[arg(long, short = 'M', value_name = "DIR|GGUF|ORG/NAME", required = true, num_args = 1..)]
+    model: Vec<PathBuf>,
     /// key=value pairs or JSON for --model hf: pretrained, revision, subfolder, `gguf_file`, tokenizer, peft, dtype (float32 or
     /// auto), `max_length`, `add_bos_token`, `prefix_token_id`, `enable_thinking`, `chat_template_args`
     #[arg(long, short = 'a', value_name = "ARGS", num_args = 1..)]
@@ -46,24 +47,45 @@ pub(super) struct WantedModel {
 }
 
 impl ModelOptions {
-    /// Whether the name is lm-eval's for its models of transformers, and the model is among the arguments.
-    fn is_back_end(&self) -> bool {
-        let name = self.model.to_str().unwrap_or_default();
-        name == "hf" || matches!(name, "hf-auto" | "huggingface") && !self.model.exists()
+    /// What was asked for, so far as it can be judged without opening it.
+    pub(super) fn wanted(&self) -> Result<Vec<WantedModel>> {
+        if let [name] = self.model.as_slice()
+            && is_back_end(name)
+        {
+            let arguments = model_args::read(&texts("--model-args", &self.model_args)?)?;
+            return Ok(vec![self.one(name, arguments)?]);
+        }
+        let mut names: Vec<PathBuf> = Vec::new();
+        for name in &self.model {
+            let found = checkpoints(name)?;
+            // A folder without models is left to whoever opens it.
+            let found = if found.is_empty() {
+                vec![name.clone()]
+            } else {
+                found
+            };
+            names.extend(found);
+        }
+        if !self.model_args.is_empty() {
+            return Err(Refused("--model-args goes with --model hf".into()).into());
+        }
+        if let (Some(_), [_, _, ..]) = (&self.peft, names.as_slice()) {
+            let problem = "--peft goes with one model: name the models with their adapters merged, or score one at a time";
+            return Err(Refused(problem.into()).into());
+        }
+        if let Some(twice) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
+            let problem = format!("--model names {} twice", names[twice].display());
+            return Err(Refused(problem).into());
+        }
+        let wanted = names
+            .iter()
+            .map(|name| self.one(name, ModelArguments::default()));
+        wanted.collect()
     }
 
-    /// What was asked for, so far as it can be judged without opening it.
-    pub(super) fn wanted(&self) -> Result<WantedModel> {
-        let given = texts("--model-args", &self.model_args)?;
-        let mut arguments = if self.is_back_end() {
-            model_args::read(&given)?
-        } else if given.is_empty() {
-            ModelArguments::default()
-        } else {
-            return Err(Refused("--model-args goes with --model hf".into()).into());
-        };
+    fn one(&self, name: &Path, mut arguments: ModelArguments) -> Result<WantedModel> {
         let source = arguments.source.take();
-        let source = source.unwrap_or_else(|| ModelSource::new(&self.model));
+        let source = source.unwrap_or_else(|| ModelSource::new(name));
         let adapter = arguments.adapter.take();
         if self.keep_quantized && !source.name().is_file() {
             let name = source.name().display();
@@ -78,6 +100,12 @@ impl ModelOptions {
             device: device(&self.device)?,
         })
     }
+}
+
+/// Whether the name is lm-eval's for its models of transformers, and the model is among the arguments.
+fn is_back_end(name: &Path) -> bool {
+    let text = name.to_str().unwrap_or_default();
+    text == "hf" || matches!(text, "hf-auto" | "huggingface") && !name.exists()
 }
 
 impl WantedModel {
@@ -103,10 +131,22 @@ impl WantedModel {
         &self.arguments
     }
 
-    /// All that its answers depend on.
-    pub(super) fn identity(&self, model: &Model) -> Result<ModelIdentity> {
+    /// As the user wrote it.
+    pub(super) fn name(&self) -> String {
+        self.source.name().display().to_string()
+    }
+
+    /// Where it is, after everything but its weights was looked at; downloads it if need be.
+    pub(super) fn check(&self, terminal: &mut Terminal) -> Result<PathBuf> {
+        let place = self.source.locate(terminal)?;
+        Model::check(&place)?;
+        Ok(place)
+    }
+
+    /// All that the answers of the model at `place` depend on.
+    pub(super) fn identity(&self, place: &Path) -> Result<ModelIdentity> {
         let further = [self.adapter.as_deref(), self.arguments.tokenizer()];
-        let sources: Vec<&Path> = std::iter::once(model.source.as_path())
+        let sources: Vec<&Path> = std::iter::once(place)
             .chain(further.into_iter().flatten())
             .collect();
         let settings = format!("{} {}", self.device, json!(self.arguments.of_tokens()));

@@ -7,13 +7,14 @@ use clap::Args;
 use harness_model::Tokenizer;
 use harness_report::Prompting;
 use harness_task::{ChatTemplate, Generation, JinjaChatTemplate, RequestOptions, SpecialTokens};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::pairs::pairs;
 use crate::exit::Refused;
 use crate::options::truth;
 
-#[derive(Args)]
+#[derive(Args, Serialize)]
 pub(crate) struct PromptOptions {
     /// Few-shot examples a document; the task's own number if absent
     #[arg(long, short = 'f', value_name = "N")]
@@ -67,15 +68,22 @@ impl PromptOptions {
             fewshot_as_multiturn: self.fewshot_as_multiturn.unwrap_or(true),
         };
         let options = RequestOptions {
-            num_fewshot: self.num_fewshot,
-            fewshot_seed: self.fewshot_seed()?,
-            generation_kwargs: prompting.generation_kwargs.clone(),
-            system_instruction: self.system_instruction.clone().unwrap_or_default(),
             chat_template: template.map(|template| Arc::new(template) as Arc<dyn ChatTemplate>),
-            fewshot_as_multiturn: prompting.fewshot_as_multiturn,
-            ..RequestOptions::default()
+            ..self.plain_options()?
         };
         Ok((options, prompting))
+    }
+
+    /// The same without a model's template.
+    pub(super) fn plain_options(&self) -> Result<RequestOptions> {
+        Ok(RequestOptions {
+            num_fewshot: self.num_fewshot,
+            fewshot_seed: self.fewshot_seed()?,
+            generation_kwargs: pairs("--gen-kwargs", &self.gen_kwargs)?,
+            system_instruction: self.system_instruction.clone().unwrap_or_default(),
+            fewshot_as_multiturn: self.fewshot_as_multiturn.unwrap_or(true),
+            ..RequestOptions::default()
+        })
     }
 
     fn in_conversation(&self) -> bool {

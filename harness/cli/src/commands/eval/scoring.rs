@@ -28,7 +28,7 @@ pub(super) struct Scoring<'a> {
     pub(super) prepares_ahead: bool,
     pub(super) cache: Option<AnswerCache>,
     pub(super) scorer: Scorer,
-    pub(super) terminal: Terminal,
+    pub(super) terminal: &'a mut Terminal,
 }
 
 impl Scoring<'_> {
@@ -102,7 +102,7 @@ impl Scoring<'_> {
 
     fn score(&mut self, task: &Task, questions: Questions) -> Result<ScoredTask> {
         let spec = task.spec();
-        let (terminal, start) = (&mut self.terminal, Instant::now());
+        let (terminal, start) = (&mut *self.terminal, Instant::now());
         terminal.show(Event::StageStarted {
             name: spec.task.clone(),
             total: Some(questions.documents()),

@@ -12,7 +12,7 @@ use harness_bench::{RunDirectory, TextPair};
 use harness_model::{DeviceName, Model};
 
 use crate::exit::Refused;
-use crate::model_source::ModelSource;
+use crate::model_source::{ModelSource, checkpoints};
 use crate::options::{TaskOptions, device, limit};
 use crate::progress::Terminal;
 
@@ -90,7 +90,7 @@ impl Relearn {
         let original = locate(&self.original, &mut terminal)?;
         let mut unlearned = Vec::new();
         for source in self.unlearned.iter().map(PathBuf::as_path) {
-            for source in checkpoints(source)? {
+            for source in unlearned_models(source)? {
                 let path = locate(&source, &mut terminal)?;
                 let name = source.display().to_string();
                 unlearned.push(NamedModel { name, path });
@@ -118,20 +118,9 @@ fn locate(source: &Path, terminal: &mut Terminal) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The model itself, or those in a folder of model directories, by name.
-fn checkpoints(source: &Path) -> Result<Vec<PathBuf>> {
-    let is_model = |path: &Path| path.join("config.json").is_file();
-    if !source.is_dir() || is_model(source) {
-        return Ok(vec![source.to_owned()]);
-    }
-    let entries = std::fs::read_dir(source)
-        .map_err(|error| Refused(format!("{}: {error}", source.display())))?;
-    let mut found: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| is_model(path))
-        .collect();
-    found.sort();
+/// The model itself, or those in a folder of model directories.
+fn unlearned_models(source: &Path) -> Result<Vec<PathBuf>> {
+    let found = checkpoints(source)?;
     if found.is_empty() {
         let message = format!(
             "--unlearned {}: neither a model directory nor a folder with such directories (none has a config.json)",

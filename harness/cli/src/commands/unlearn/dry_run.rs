@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use harness_bench::unlearn::{
-    OptimizerOptions, TrainedParameters, TrainingMemory, TrainingOptions, UnlearnJob, UnlearnPlan,
+    OptimizerOptions, SequentialParts, TrainedParameters, TrainingMemory, TrainingOptions,
+    UnlearnJob, UnlearnPlan,
 };
 use harness_engine::free_memory_bytes;
 use harness_host::{MethodDescription, Need};
@@ -90,10 +91,15 @@ fn steps(job: &UnlearnJob) -> String {
             training.batch_size
         ),
     };
-    format!(
-        "{} {batches}: {epochs:.2} times through the forget set",
-        grouped(training.steps)
-    )
+    let passes = match training.sequential {
+        Some(SequentialParts { parts, epochs }) if parts > 1 => {
+            format!(
+                "{epochs} times through each of {parts} parts of the forget set, one after the other"
+            )
+        }
+        _ => format!("{epochs:.2} times through the forget set"),
+    };
+    format!("{} {batches}: {passes}", grouped(training.steps))
 }
 
 fn rate(training: &TrainingOptions) -> String {

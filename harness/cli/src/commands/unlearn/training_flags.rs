@@ -3,7 +3,9 @@
 
 use anyhow::Result;
 use clap::Args;
-use harness_bench::unlearn::{OptimizerOptions, StopRule, TrainedParameters, TrainingOptions};
+use harness_bench::unlearn::{
+    OptimizerOptions, SequentialParts, StopRule, TrainedParameters, TrainingOptions,
+};
 use harness_model::LoraConfig;
 use harness_model::train::ScheduleKind;
 
@@ -24,6 +26,15 @@ pub(super) struct TrainingFlags {
     /// Batches whose mean loss makes one step: as one batch so many times as large, in the memory of one
     #[arg(long, value_name = "N", default_value_t = 1)]
     gradient_accumulation: usize,
+    /// Forget the set in so many equal parts one after the other, each for --epochs with one step an epoch, the sum of its batches;
+    /// 1 takes the whole set as one batch
+    #[arg(
+        long,
+        value_name = "PARTS",
+        requires = "epochs",
+        conflicts_with = "gradient_accumulation"
+    )]
+    sequential: Option<usize>,
     /// End the run early, on the mean of the last ten steps' loss or of a part that the method logs: `loss<0.1`, `forget_loss>100`
     #[arg(long, value_name = "BOUND")]
     stop_when: Option<StopRule>,
@@ -108,6 +119,7 @@ impl TrainingFlags {
                 "--gradient-accumulation",
                 Some(self.gradient_accumulation as f64),
             ),
+            ("--sequential", self.sequential.map(|parts| parts as f64)),
             ("--lr", Some(self.lr)),
             ("--save-every", self.save_every.map(|steps| steps as f64)),
             ("--lora-rank", self.lora_rank.map(|rank| rank as f64)),
@@ -154,7 +166,12 @@ impl TrainingFlags {
             seed: self.seed,
             ..TrainingOptions::default()
         };
-        if let Some(epochs) = self.epochs {
+        if let (Some(parts), Some(epochs)) = (self.sequential, self.epochs) {
+            let (parts, batches) = self.parts(parts, epochs, forget_documents)?;
+            options.gradient_accumulation = batches;
+            options.steps = parts.parts * parts.epochs;
+            options.sequential = Some(parts);
+        } else if let Some(epochs) = self.epochs {
             let documents = epochs * forget_documents as f64;
             options.steps = (documents / options.documents_a_step() as f64).ceil() as usize;
         } else {
@@ -165,6 +182,34 @@ impl TrainingFlags {
             None => self.warmup_steps.unwrap_or(0),
         };
         Ok(options)
+    }
+
+    /// The parts that the forget set is cut into, and the batches of each.
+    fn parts(
+        &self,
+        parts: usize,
+        epochs: f64,
+        forget_documents: usize,
+    ) -> Result<(SequentialParts, usize)> {
+        if epochs.fract() != 0.0 {
+            let message = format!("--epochs {epochs}: with --sequential, a whole number");
+            return Err(Refused(message).into());
+        }
+        let step = parts * self.batch_size;
+        if !forget_documents.is_multiple_of(step) {
+            let most = forget_documents / step * step;
+            let way_out = match most {
+                0 => "take fewer parts or smaller batches".to_owned(),
+                most => format!("--limit {most} does"),
+            };
+            let message = format!(
+                "--sequential {parts}: {forget_documents} forget documents do not make {parts} equal parts of whole batches of {}; {way_out}",
+                self.batch_size
+            );
+            return Err(Refused(message).into());
+        }
+        let epochs = epochs as usize;
+        Ok((SequentialParts { parts, epochs }, forget_documents / step))
     }
 
     fn parameters(&self) -> TrainedParameters {
