@@ -216,3 +216,158 @@ fn mistakes_end_before_anything_is_made() {
         &["taken", "not empty"],
     );
 }
+
+const ANCHORS: &str =
+    "finetune: {base: base, epochs: 2, learning_rate: 1e-2, batch_size: 4, seed: 3}
+forget: tasks/facts.yaml
+retain: tasks/others.yaml
+utility: [tasks/choices.yaml]
+methods: [grad_ascent]
+unlearn: {steps: 2, batch_size: 2, learning_rates: [1e-2]}
+relearn: {max_steps: 0}
+noise: false
+";
+
+/// When each model of a run was written.
+fn written(world: &World, run: &str) -> Vec<(String, std::time::SystemTime)> {
+    let mut all: Vec<_> = world
+        .find(&format!("{run}/models"), "model", ".safetensors")
+        .into_iter()
+        .map(|file| {
+            let name = file.parent().unwrap().file_name().unwrap();
+            let time = std::fs::metadata(&file).unwrap().modified().unwrap();
+            (name.to_str().unwrap().to_owned(), time)
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn anchors_are_made_of_a_base_as_finetune_makes_them() {
+    let world = World::new();
+    write_model_of_seed(&world.path("base"), 5);
+    world.write("e.yaml", ANCHORS);
+    let plan = world.succeeds(&["bench", "e.yaml", "--dry-run"]).stdout;
+    assert!(plan.contains("oracle twin") && plan.contains("2 epochs of tasks/others.yaml"));
+    world.succeeds(&["bench", "e.yaml", "--output-path", "run"]);
+    let finetune = [
+        "finetune",
+        "--model",
+        "base",
+        "--epochs",
+        "2",
+        "--lr",
+        "1e-2",
+        "--batch-size",
+        "4",
+    ];
+    let cases: [(&str, &[&str], &str); 3] = [
+        ("original", &["tasks/facts.yaml", "tasks/others.yaml"], "3"),
+        ("oracle", &["tasks/others.yaml"], "3"),
+        ("oracle-twin", &["tasks/others.yaml"], "4"),
+    ];
+    for (name, tasks, seed) in cases {
+        let rest = ["--seed", seed, "--output-path", name, "--task"];
+        world.succeeds(&[&finetune[..], &rest, tasks].concat());
+        let weights = |folder: &str| {
+            std::fs::read(world.path(&format!("{folder}/{name}/model.safetensors"))).unwrap()
+        };
+        assert!(weights("run/models") == weights("."), "{name}");
+    }
+    let card = card(&world, "run");
+    let rows = ["original", "oracle", "oracle twin", "grad_ascent"];
+    assert_eq!(names(&card), rows);
+    let shares = [0, 1, 2, 3].map(|row| card["rows"][row]["cost_share"].as_f64().unwrap());
+    assert_eq!(shares[1], 1.0);
+    assert!(
+        shares[0] > 1.5 && shares[3] > 0.0 && shares[3] < 1.0,
+        "{shares:?}"
+    );
+}
+
+#[test]
+fn a_run_goes_on_elsewhere_and_what_is_given_is_not_made() {
+    let world = World::new();
+    write_model_of_seed(&world.path("base"), 5);
+    world.write("e.yaml", ANCHORS);
+    world.succeeds(&["bench", "e.yaml", "--output-path", "run"]);
+    let (card, made) = (world.read("run/scorecard.json"), written(&world, "run"));
+    // Nothing but places is different.
+    for (from, to) in [
+        ("run", "moved"),
+        ("base", "other/base"),
+        ("tasks", "other/tasks"),
+    ] {
+        std::fs::create_dir_all(world.path("other")).unwrap();
+        std::fs::rename(world.path(from), world.path(to)).unwrap();
+    }
+    world.write("other/e.yaml", ANCHORS);
+    let other = ["bench", "other/e.yaml", "--output-path", "moved"];
+    let there = |names: &str| names.replace("tasks/", "other/tasks/");
+    world.write("other/e.yaml", &there(ANCHORS));
+    world.succeeds(&other);
+    assert_eq!(written(&world, "moved"), made);
+    let plain = |card: &str| card.replace("other/", "");
+    assert_eq!(plain(&world.read("moved/scorecard.json")), card);
+
+    std::fs::rename(world.path("moved/models/original"), world.path("original")).unwrap();
+    world.write(
+        "e.yaml",
+        &format!(
+            "model: original\n{}",
+            there(ANCHORS).replace("base: base", "base: other/base, twin: false")
+        ),
+    );
+    world.succeeds(&["bench", "e.yaml", "--output-path", "given"]);
+    let names: Vec<String> = written(&world, "given")
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, ["grad_ascent-seed0", "oracle"]);
+    let same = |a: &str, b: &str| {
+        std::fs::read(world.path(a)).unwrap() == std::fs::read(world.path(b)).unwrap()
+    };
+    assert!(same(
+        "given/models/grad_ascent-seed0/model.safetensors",
+        "moved/models/grad_ascent-seed0/model.safetensors"
+    ));
+}
+
+/// What is measured and asked, and the attacks.
+const KNOWN_STAGES: [&str; 9] = [
+    "relearn-1efbd07e86ce7165 1efbd07e86ce7165",
+    "relearn-412cdd72e0e8636a 412cdd72e0e8636a",
+    "relearn-468e18c087604f25 468e18c087604f25",
+    "relearn-8e86f1636e7bf53a 8e86f1636e7bf53a",
+    "relearn-bf0877cbdf6c718d bf0877cbdf6c718d",
+    "relearn-f14e9248e9ff334e f14e9248e9ff334e",
+    "score-no_op-seed0 8577ffcb229d4172",
+    "score-oracle 6ba807985b951333",
+    "score-original b7b2d277538ff24a",
+];
+
+/// Whoever has to change these keys makes every unfinished experiment begin anew.
+#[test]
+fn finished_stages_are_found_again_by_later_versions() {
+    let world = world();
+    // Trained weights would differ from machine to machine.
+    let methods = EXPERIMENT.lines().find(|line| line.starts_with("methods"));
+    let untrained = EXPERIMENT.replace(methods.unwrap(), "methods: [no_op]");
+    world.write("e.yaml", &untrained.replace("seeds: [0, 1]", "seeds: [0]"));
+    world.succeeds(&["bench", "e.yaml", "--output-path", "run"]);
+    let mut keys: Vec<String> = world
+        .find("run/stages", "", ".json")
+        .iter()
+        .map(|file| {
+            let record: Value =
+                serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+            let stage = file.file_stem().unwrap().to_str().unwrap();
+            format!("{stage} {}", &record["key"].as_str().unwrap()[..16])
+        })
+        // The methods' libraries differ from machine to machine.
+        .filter(|key| !key.starts_with("make-"))
+        .collect();
+    keys.sort();
+    assert_eq!(keys, KNOWN_STAGES);
+}

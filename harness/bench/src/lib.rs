@@ -27,7 +27,7 @@ pub use divergence::divergence_from_original;
 pub use error::{BenchError, Result};
 pub use evaluate::{Evaluation, EvaluationProgress, Questions, evaluate};
 pub use event::{Event, Observer};
-pub use finetune::{FineTuning, FineTuningSummary, finetune};
+pub use finetune::{FineTuning, FineTuningSummary, finetune_into};
 pub use forget_quality::{ForgetQuality, forget_quality, forget_quality_of_samples};
 pub use groups::{GroupResult, score_groups};
 pub use integrity::{Integrity, check_integrity};

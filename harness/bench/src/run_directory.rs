@@ -74,10 +74,17 @@ impl RunDirectory {
     /// # Errors
     /// When something cannot be removed.
     pub(crate) fn clear(&self, directory: &Path) -> Result<()> {
-        for stale in [Staging::path_of(directory), directory.to_owned()] {
-            if stale.starts_with(&self.path) && stale.exists() {
-                std::fs::remove_dir_all(&stale).map_err(io(&stale))?;
-            }
+        self.remove(&Staging::path_of(directory))?;
+        self.remove(directory)
+    }
+
+    /// Removes a directory inside, if it is there.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub(crate) fn remove(&self, directory: &Path) -> Result<()> {
+        if directory.starts_with(&self.path) && directory.exists() {
+            std::fs::remove_dir_all(directory).map_err(io(directory))?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! An experiment: one original, many methods, seeds and tasks, measured alike and put on one scorecard.
 
+mod anchors;
 mod answering;
 mod attacking;
 mod figure;
@@ -17,6 +18,7 @@ mod spec;
 mod standing;
 mod utility;
 
+pub use anchors::{FinetuneSpec, PlannedFineTuning};
 pub use figure::Figure;
 pub use making::NOISE_METHOD;
 pub use plan::{Making, PlannedSubject, PlannedUnlearning, plan};

@@ -16,6 +16,7 @@ const KEYS: &[&str] = &[
     "model",
     "oracle",
     "oracle_twin",
+    "finetune",
     "forget",
     "paraphrased",
     "holdout",
@@ -34,6 +35,23 @@ const KEYS: &[&str] = &[
 const METHOD_KEYS: &[&str] = &["method", "name", "set", "learning_rates", "steps"];
 const PARTS: &[(&str, &[&str])] = &[
     ("limits", &["forget", "retain", "utility"]),
+    (
+        "finetune",
+        &[
+            "base",
+            "epochs",
+            "learning_rate",
+            "batch_size",
+            "warmup_steps",
+            "schedule",
+            "weight_decay",
+            "max_grad_norm",
+            "lora_rank",
+            "activation_checkpoints",
+            "seed",
+            "twin",
+        ],
+    ),
     (
         "unlearn",
         &[
@@ -74,13 +92,9 @@ impl ExperimentSpec {
         let mut spec = Self::deserialize(node.to_json())
             .map_err(|error| BenchError::Request(format!("{}: {error}", file.display())))?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        for path in [
-            Some(&mut spec.model),
-            spec.oracle.as_mut(),
-            spec.oracle_twin.as_mut(),
-        ] {
-            if let Some(path) = path.filter(|path| folder.join(&**path).exists()) {
-                *path = folder.join(&path);
+        for path in spec.models_mut() {
+            if folder.join(&*path).exists() {
+                *path = folder.join(&*path);
             }
         }
         if spec.name.is_empty() {

@@ -8,6 +8,7 @@ use harness_host::MethodDescription;
 use harness_task::{RequestOptions, Task};
 
 use super::answering::side_by_side;
+use super::making::MadeBefore;
 use super::plan::plan;
 use super::record::{Cost, ExperimentRecord, Outcome, SubjectKind, Training};
 use super::spec::ExperimentSpec;
@@ -65,9 +66,9 @@ impl Experiment<'_> {
         let mut subjects = Vec::new();
         let mut directories = Vec::new();
         let mut training = Vec::new();
-        let mut changes = Vec::new();
+        let mut before = MadeBefore::default();
         for planned in plan(self.spec) {
-            let made = self.make(&planned, &changes, observer);
+            let made = self.make(&planned, &before, observer);
             let made = match made {
                 Ok(made) => made,
                 Err(error) if planned.kind == SubjectKind::Method => {
@@ -78,7 +79,10 @@ impl Experiment<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            changes.extend(made.relative_change);
+            before.changes.extend(made.relative_change);
+            if planned.kind == SubjectKind::Original {
+                before.original.clone_from(&made.directory);
+            }
             training.extend((!made.losses.is_empty()).then(|| Training {
                 row: planned.row.clone(),
                 seed: planned.seed,
@@ -113,9 +117,14 @@ impl Experiment<'_> {
         let spec = self.spec;
         let list = |numbers: Vec<String>| numbers.join(", ");
         let documents = |pairs: &[TextPair]| format!("{} documents", pairs.len());
+        let original = match (&spec.model, &spec.finetune) {
+            (Some(model), _) => model.display().to_string(),
+            (None, Some(own)) => format!("{}, fine-tuned", own.base.display()),
+            (None, None) => String::new(),
+        };
         let mut facts = vec![
             ("harness".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("model".to_owned(), spec.model.display().to_string()),
+            ("model".to_owned(), original),
             (
                 "forget".to_owned(),
                 format!("{}, {}", spec.forget, documents(&self.materials.forget)),

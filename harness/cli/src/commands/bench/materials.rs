@@ -29,12 +29,7 @@ impl Bench {
         terminal: &mut Terminal,
     ) -> Result<Materials> {
         let methods = self.find_methods(spec)?;
-        let models = [
-            Some(&mut spec.model),
-            spec.oracle.as_mut(),
-            spec.oracle_twin.as_mut(),
-        ];
-        for model in models.into_iter().flatten() {
+        for model in spec.models_mut() {
             *model = ModelSource::new(model).locate(terminal)?;
             Model::check(model)?;
         }

@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use harness_bench::RunDirectory;
 use harness_bench::experiment::{
-    Experiment, ExperimentSpec, Making, MethodSpec, PlannedSubject, plan,
+    Experiment, ExperimentSpec, Making, MethodSpec, PlannedFineTuning, PlannedSubject, plan,
 };
 use harness_report::{Align, Table};
 
@@ -161,6 +161,7 @@ fn plan_text(spec: &ExperimentSpec, subjects: &[PlannedSubject]) -> String {
     for subject in subjects {
         let making = match &subject.making {
             Making::Given(path) => path.display().to_string(),
+            Making::FineTuning(anchor) => fine_tuning_text(spec, anchor),
             Making::Noise => "the original and random weights".to_owned(),
             Making::Unlearning(run) => {
                 let settings = run.settings.iter().map(|setting| format!(", {setting}"));
@@ -179,5 +180,21 @@ fn plan_text(spec: &ExperimentSpec, subjects: &[PlannedSubject]) -> String {
         spec.name,
         subjects.len(),
         table.plain()
+    )
+}
+
+fn fine_tuning_text(spec: &ExperimentSpec, anchor: &PlannedFineTuning) -> String {
+    let forget = anchor.learns_forget_set.then_some(&spec.forget);
+    let tasks: Vec<&str> = (forget.into_iter().chain(&spec.retain))
+        .map(String::as_str)
+        .collect();
+    let settings = &anchor.settings;
+    format!(
+        "{} epochs of {} at {:e}, seed {}, on {}",
+        settings.epochs,
+        tasks.join(" and "),
+        settings.learning_rate,
+        anchor.seed,
+        settings.base.display()
     )
 }
