@@ -20,6 +20,7 @@ mod integrity;
 mod membership;
 mod order;
 mod run_directory;
+mod stage_lock;
 mod suspicion;
 
 pub use answers::{AnswerKnowledge, AnswerRecord, AnswerSet, Estimate, MIN_K_SHARE, TextPair};

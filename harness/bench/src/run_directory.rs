@@ -1,6 +1,8 @@
 //! A run's directory: records that are written whole or not at all, and stages that are not repeated when they are done.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use harness_model::Staging;
@@ -9,7 +11,10 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::error::{BenchError, Result, io};
+use crate::stage_lock::{StageLock, StageLocks};
 
+/// Has a line for every stage that was finished, in that order, with what it depended on: nothing stands there twice.
+const STAGE_LOG: &str = "stages.log";
 /// Says in a run's directory what kind of run owns it.
 const CLAIM: &str = ".harness-run";
 
@@ -17,6 +22,7 @@ const CLAIM: &str = ".harness-run";
 #[derive(Clone, Debug)]
 pub struct RunDirectory {
     path: PathBuf,
+    locks: StageLocks,
 }
 
 /// A stage's outcome on disk, with what it depended on.
@@ -36,6 +42,7 @@ impl RunDirectory {
         std::fs::create_dir_all(path).map_err(io(path))?;
         Ok(Self {
             path: path.to_owned(),
+            locks: StageLocks::default(),
         })
     }
 
@@ -89,6 +96,11 @@ impl RunDirectory {
         Ok(())
     }
 
+    /// Waits until no other thread is at work on the stage.
+    pub(crate) fn alone(&self, stage: &str) -> StageLock {
+        self.locks.lock(stage)
+    }
+
     /// The recorded outcome of a stage, if it is there and came of the same `inputs`.
     pub fn finished<T: DeserializeOwned>(&self, stage: &str, inputs: &impl Serialize) -> Option<T> {
         let text = std::fs::read(self.record(stage)).ok()?;
@@ -110,10 +122,15 @@ impl RunDirectory {
             path: self.record(stage),
             problem: error.to_string(),
         })?;
+        let line = format!("{stage} {key}\n");
         self.write_json(
             &format!("stages/{stage}.json"),
             &StageRecord { key, outcome },
-        )
+        )?;
+        let log = self.join(STAGE_LOG);
+        let opened = File::options().create(true).append(true).open(&log);
+        let written = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+        written.map_err(io(&log))
     }
 
     fn record(&self, stage: &str) -> PathBuf {

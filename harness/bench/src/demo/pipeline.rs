@@ -28,6 +28,8 @@ pub struct DemoOptions {
     pub methods: BTreeMap<String, FoundMethod>,
     /// Seed of everything random.
     pub seed: u64,
+    /// Models that are worked on at once.
+    pub jobs: usize,
 }
 
 /// The models of the demo in the making.
@@ -76,6 +78,7 @@ pub fn run(
         materials: &materials,
         run,
         worker,
+        jobs: options.jobs,
     };
     experiment.run(observer)
 }

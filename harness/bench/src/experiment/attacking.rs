@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use harness_model::DeviceName;
 use harness_model::train::ScheduleKind;
 
+use super::parallel::{Progress, in_parallel};
 use super::record::{Outcome, Reached, Recovery, Subject, SubjectKind};
 use super::run::Experiment;
 use crate::error::Result;
@@ -74,20 +75,26 @@ impl Experiment<'_> {
             device: DeviceName::Cpu,
             run: Some(self.run),
         };
-        let mut attacked: Vec<Option<ModelAttacks>> = Vec::new();
-        for (subject, directory) in subjects.iter().zip(directories) {
-            attacked.push(match (&subject.outcome, directory) {
-                (Outcome::Measured(_), Some(directory)) => {
-                    let mut model = campaign.subject(&subject.row, directory)?;
-                    Some(ModelAttacks {
-                        before: model.before(observer)?,
-                        untrained: Vec::new(),
-                        attacks: model.attacks(observer)?,
-                    })
-                }
-                _ => None,
-            });
-        }
+        let models: Vec<_> = subjects.iter().zip(directories).collect();
+        let progress = Progress::new(0, models.len(), "attacked");
+        let attacked = in_parallel(
+            &models,
+            self.jobs,
+            &progress,
+            observer,
+            |model, observer| {
+                let (subject, directory) = model;
+                let (Outcome::Measured(_), Some(directory)) = (&subject.outcome, directory) else {
+                    return Ok(None);
+                };
+                let mut model = campaign.subject(&subject.row, directory)?;
+                Ok(Some(ModelAttacks {
+                    before: model.before(observer)?,
+                    untrained: Vec::new(),
+                    attacks: model.attacks(observer)?,
+                }))
+            },
+        )?;
         judged(&attacked, materials, subjects)
     }
 }

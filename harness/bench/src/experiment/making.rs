@@ -8,14 +8,15 @@ use harness_host::Need;
 use harness_model::{DeviceName, Model, Staging};
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Making, PlannedSubject, PlannedUnlearning};
+use super::plan::{Making, ORIGINAL, PlannedSubject, PlannedUnlearning};
 use super::record::{Cost, MachineCost, SubjectKind};
 use super::run::Experiment;
+use super::trail::TrailPoint;
 use crate::error::{BenchError, Result};
 use crate::event::{Event, Observer};
 use crate::unlearn::{
-    OptimizerOptions, REFUSALS, TrainingOptions, UnlearnJob, UnlearnSummary, is_interrupted,
-    read_steps, run,
+    CHECKPOINTS, OptimizerOptions, REFUSALS, TrainingOptions, UnlearnJob, UnlearnSummary,
+    is_interrupted, read_steps, run,
 };
 
 /// The method that adds random weights.
@@ -35,6 +36,9 @@ pub(super) struct Made {
     pub(super) losses: Vec<f64>,
     /// L2 norm of the change over that of the original's weights.
     pub(super) relative_change: Option<f64>,
+    /// What it had come to after some of its steps; a stage of its own.
+    #[serde(skip)]
+    pub(super) trail: Vec<TrailPoint>,
 }
 
 impl Made {
@@ -46,25 +50,17 @@ impl Made {
             machine_cost: None,
             losses: Vec::new(),
             relative_change: None,
+            trail: Vec::new(),
         }
     }
 }
 
-/// What was made before, and others are made of.
-#[derive(Default)]
-pub(super) struct MadeBefore {
-    /// The original; absent before it is made.
-    pub(super) original: PathBuf,
-    /// By how much methods changed it.
-    pub(super) changes: Vec<f64>,
-}
-
 impl Experiment<'_> {
-    /// Makes a model, or finds it made.
+    /// Makes a model, or finds it made. `changes` are the relative changes of the models before.
     pub(super) fn make(
         &self,
         planned: &PlannedSubject,
-        before: &MadeBefore,
+        changes: &[f64],
         observer: &mut Observer,
     ) -> Result<Made> {
         let seed = planned.seed.unwrap_or(0);
@@ -75,11 +71,11 @@ impl Experiment<'_> {
             }),
             Making::FineTuning(anchor) => self.fine_tuned(planned, anchor, observer),
             Making::Unlearning(unlearning) => {
-                let job = self.job(&before.original, unlearning, seed)?;
+                let job = self.job(&self.original(), unlearning, seed)?;
                 self.unlearned(planned, job, observer)
             }
             Making::Noise => {
-                let change = harness_metric::mean(&before.changes).map_err(|_| {
+                let change = harness_metric::mean(changes).map_err(|_| {
                     let message = "noise: no method changed the model, so there is no size for it";
                     BenchError::Request(message.into())
                 })?;
@@ -89,7 +85,7 @@ impl Experiment<'_> {
                     learning_rate: 1.0,
                     steps: 1,
                 };
-                let job = self.job(&before.original, &unlearning, seed)?;
+                let job = self.job(&self.original(), &unlearning, seed)?;
                 self.unlearned(planned, job, observer)
             }
         }
@@ -117,13 +113,42 @@ impl Experiment<'_> {
     ) -> Result<Made> {
         let identity = job.identity()?;
         let (name, directory) = (planned.file_name(), self.directory(planned));
-        let stage = format!("make-{name}");
-        if let Some(made) = self.found_made(&stage, &identity, &directory) {
-            return Ok(made);
+        let (stage, steps) = (format!("make-{name}"), job.training.steps);
+        // A trail that was asked for later takes the run again.
+        let is_kept = self.has_checkpoints(&directory, steps)
+            || self.found_trail(&name, &identity, steps)?.is_some();
+        let found = self.found_made(&stage, &identity, &directory);
+        let made = match found.filter(|_| is_kept) {
+            Some(made) => made,
+            None => {
+                let made =
+                    self.newly_unlearned(job, &identity, &name, &directory, is_kept, observer)?;
+                self.run.finish(&stage, &identity, &made)?;
+                made
+            }
+        };
+        let trail = self.measured_trail(&name, &identity, &directory, steps, observer)?;
+        if !self.spec.unlearn.keep_checkpoints {
+            self.run.remove(&directory.join(CHECKPOINTS))?;
         }
+        Ok(Made { trail, ..made })
+    }
+
+    fn newly_unlearned(
+        &self,
+        job: UnlearnJob,
+        identity: &str,
+        name: &str,
+        directory: &Path,
+        may_be_there: bool,
+        observer: &mut Observer,
+    ) -> Result<Made> {
         let original = job.model.clone();
-        let summary = self.run_of(job, &identity, &name, &directory, observer)?;
-        let made = Made {
+        let summary = match UnlearnSummary::of_finished(directory, identity) {
+            Some(summary) if may_be_there && Model::check(directory).is_ok() => summary,
+            _ => self.run_job(job, identity, name, directory, observer)?,
+        };
+        Ok(Made {
             cost: Some(Cost {
                 steps: summary.steps,
                 tokens: summary.tokens + summary.reference_tokens,
@@ -133,19 +158,17 @@ impl Experiment<'_> {
                 seconds: summary.seconds,
                 peak_bytes: summary.peak_memory_bytes,
             }),
-            losses: read_steps(&directory)?
+            losses: read_steps(directory)?
                 .iter()
                 .map(|step| step.loss)
                 .collect(),
-            relative_change: Some(relative_change(&original, &directory)?),
-            directory,
-        };
-        self.run.finish(&stage, &identity, &made)?;
-        Ok(made)
+            relative_change: Some(relative_change(&original, directory)?),
+            ..Made::given(directory.to_owned())
+        })
     }
 
-    /// Runs a job, goes on with it where it was interrupted, or finds it run.
-    fn run_of(
+    /// Runs a job, or goes on with it where it was interrupted.
+    fn run_job(
         &self,
         job: UnlearnJob,
         identity: &str,
@@ -153,11 +176,6 @@ impl Experiment<'_> {
         directory: &Path,
         observer: &mut Observer,
     ) -> Result<UnlearnSummary> {
-        if let Some(summary) = UnlearnSummary::of_finished(directory, identity)
-            && Model::check(directory).is_ok()
-        {
-            return Ok(summary);
-        }
         observer(Event::StageStarted {
             name: format!("unlearn {name}"),
             total: Some(job.training.steps),
@@ -220,10 +238,19 @@ impl Experiment<'_> {
                 optimizer: OptimizerOptions::adamw(spec.weight_decay),
                 max_gradient_norm: (spec.max_grad_norm > 0.0).then_some(spec.max_grad_norm),
                 seed,
+                save_every: spec.checkpoint_every(unlearning.steps),
                 ..TrainingOptions::default()
             },
             output: PathBuf::new(),
         })
+    }
+
+    /// Where the original is, or will be.
+    pub(super) fn original(&self) -> PathBuf {
+        match &self.spec.model {
+            Some(given) => given.clone(),
+            None => self.run.join("models").join(ORIGINAL),
+        }
     }
 
     pub(super) fn directory(&self, planned: &PlannedSubject) -> PathBuf {

@@ -67,7 +67,7 @@ impl Experiment<'_> {
     }
 
     /// A hash of everything that is asked.
-    fn questions(&self) -> Result<String> {
+    pub(super) fn questions(&self) -> Result<String> {
         let materials = self.materials;
         let mut asked = Vec::new();
         for (name, tasks) in &materials.utility {

@@ -9,6 +9,9 @@ use super::making::Made;
 use super::record::{Outcome, Subject, SubjectKind};
 use super::spec::{ExperimentSpec, MethodSpec};
 
+/// The original's row, and the name of its files.
+pub(super) const ORIGINAL: &str = "original";
+
 /// A model of the plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedSubject {
@@ -66,6 +69,15 @@ impl PlannedSubject {
         }
     }
 
+    /// When it can be made: after everything of a lower number. All need the original, and noise needs the methods' size.
+    pub(super) fn wave(&self) -> usize {
+        match self.kind {
+            SubjectKind::Original => 0,
+            SubjectKind::Oracle | SubjectKind::OracleTwin | SubjectKind::Method => 1,
+            SubjectKind::Noise => 2,
+        }
+    }
+
     /// It with its outcome.
     pub(super) fn subject(&self, outcome: Outcome, made: Option<&Made>) -> Subject {
         Subject {
@@ -75,6 +87,7 @@ impl PlannedSubject {
             outcome,
             cost: made.and_then(|made| made.cost),
             machine_cost: made.and_then(|made| made.machine_cost),
+            trail: made.map_or_else(Vec::new, |made| made.trail.clone()),
         }
     }
 }
@@ -114,7 +127,7 @@ fn anchors(spec: &ExperimentSpec) -> Vec<PlannedSubject> {
     let twin = given(&spec.oracle_twin).or_else(|| made(false, 1).filter(|_| wants_twin));
     let all = [
         (
-            "original",
+            ORIGINAL,
             SubjectKind::Original,
             given(&spec.model).or_else(|| made(true, 0)),
         ),

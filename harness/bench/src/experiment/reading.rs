@@ -61,6 +61,8 @@ const PARTS: &[(&str, &[&str])] = &[
             "warmup_steps",
             "weight_decay",
             "max_grad_norm",
+            "checkpoints",
+            "keep_checkpoints",
         ],
     ),
     (

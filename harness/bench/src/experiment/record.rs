@@ -7,6 +7,8 @@ use harness_metric::SurvivalTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::trail::TrailPoint;
+
 /// What a model is in the experiment.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -41,6 +43,9 @@ pub struct Subject {
     /// What it took on the machine where it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_cost: Option<MachineCost>,
+    /// What it had come to after some of its steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trail: Vec<TrailPoint>,
 }
 
 /// A measurement or the reason for its absence.
@@ -54,7 +59,7 @@ pub enum Outcome {
 }
 
 /// Scores of a set of documents, in the set's order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DocumentScores {
     /// The set's task.
     pub task: String,
@@ -76,7 +81,7 @@ pub struct UtilityScores {
 }
 
 /// Everything measured on one model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scores {
     /// The forget set as it was unlearned.
     pub forget: DocumentScores,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::figure::{Figure, Proportion, forgetting_difference};
 use super::record::{Cost, ExperimentRecord, Outcome, Scores, Subject, SubjectKind};
 use super::standing::{Anchors, HEADLINE, Standing};
+use super::trail::{TrailStep, trail_steps};
 use crate::error::{BenchError, Result};
 
 /// Utility below which a method is not ranked.
@@ -35,6 +36,9 @@ pub struct Row {
     pub cost: Option<Cost>,
     /// Floating-point operations in proportion to making the oracle.
     pub cost_share: Option<f64>,
+    /// Where it was after some of its steps, the last not among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trail: Vec<TrailStep>,
     /// Whether another method forgets no less and keeps no less utility, and is better at one of the two.
     pub is_dominated: bool,
 }
@@ -152,6 +156,7 @@ impl Row {
             Outcome::Failed(reason) => Some((subject.seed, reason.clone())),
             Outcome::Measured(_) => None,
         };
+        let measured: Vec<&Subject> = own().filter(|own| own.scores().is_some()).collect();
         let costs: Vec<Cost> = own().filter_map(|subject| subject.cost).collect();
         let cost = mean_cost(&costs);
         let standing = (!runs.is_empty()).then(|| anchors.standing(&runs, bootstrap));
@@ -167,6 +172,7 @@ impl Row {
             cost_share: cost
                 .zip(oracle_cost.filter(|cost| cost.flops > 0.0))
                 .map(|(own, oracle)| own.flops / oracle.flops),
+            trail: trail_steps(&measured, anchors, bootstrap)?,
             is_dominated: false,
         })
     }

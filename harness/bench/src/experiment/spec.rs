@@ -181,6 +181,10 @@ pub struct UnlearnSpec {
     #[serde(deserialize_with = "number")]
     #[schemars(with = "Written")]
     pub max_grad_norm: f64,
+    /// Models of steps before the last that are measured on the forget set and the utility tasks: the method's trail.
+    pub checkpoints: usize,
+    /// Whether their weights are kept afterwards.
+    pub keep_checkpoints: bool,
 }
 
 impl Default for UnlearnSpec {
@@ -192,6 +196,8 @@ impl Default for UnlearnSpec {
             warmup_steps: 0,
             weight_decay: 0.01,
             max_grad_norm: 1.0,
+            checkpoints: 0,
+            keep_checkpoints: false,
         }
     }
 }

@@ -206,6 +206,7 @@ impl Subject<'_> {
         let text =
             serde_json::to_vec(&inputs).map_err(|error| BenchError::Request(error.to_string()))?;
         let stage = format!("relearn-{}", &sha256_hex(&text)[..16]);
+        let _alone = self.campaign.run.map(|run| run.alone(&stage));
         if let Some(found) = (self.campaign.run).and_then(|run| run.finished(&stage, &inputs)) {
             return Ok(found);
         }

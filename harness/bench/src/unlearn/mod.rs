@@ -37,6 +37,7 @@ pub use parent::{find_method, is_interrupted, run};
 pub use plan::{RolePlan, TrainingMemory, UnlearnPlan};
 pub use record::UnlearnSummary;
 pub use refusals::REFUSALS;
+pub use saving::{CHECKPOINTS, checkpoint_path};
 pub use step_log::read_steps;
 pub use stop_rule::StopRule;
 pub use worker::serve;

@@ -3,6 +3,7 @@
 mod materials;
 mod outputs;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -14,7 +15,7 @@ use harness_bench::experiment::{
 use harness_report::{Align, Table};
 
 use crate::exit::Refused;
-use crate::options::{TaskOptions, worker};
+use crate::options::{TaskOptions, worker_of_jobs};
 use crate::output;
 use crate::progress::Terminal;
 
@@ -78,6 +79,9 @@ pub(crate) struct Bench {
     /// Show the models and what is done with each, and stop
     #[arg(long)]
     dry_run: bool,
+    /// Models to work on at once, which share the threads between them; the numbers do not depend on it
+    #[arg(long, value_name = "N", default_value = "1")]
+    jobs: NonZeroUsize,
     /// Print the JSON Schema of experiment files, for editors, and stop
     #[arg(long)]
     schema: bool,
@@ -112,7 +116,8 @@ impl Bench {
             spec: &spec,
             materials: &materials,
             run: &run,
-            worker: &worker()?,
+            worker: &worker_of_jobs(self.jobs)?,
+            jobs: self.jobs.get(),
         };
         let record = experiment.run(&mut |event| terminal.show(event))?;
         let text = write_outputs(&record, run.path())?;
