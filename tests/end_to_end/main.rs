@@ -11,6 +11,7 @@
 mod adapter;
 mod authoring;
 mod bench;
+mod bench_running;
 mod dataset_sources;
 mod demo;
 mod eval;

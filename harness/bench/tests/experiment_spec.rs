@@ -43,6 +43,10 @@ fn little_is_enough() {
         ([0].as_slice(), 50)
     );
     assert_eq!(spec.rounding, [8, 4]);
+    assert_eq!(spec.utility, ["openllm"]);
+    let text = format!("{SMALL}utility: []\n");
+    let spec = Folder::new(&[("none.yaml", &text)]).read("none.yaml");
+    assert!(spec.utility.is_empty());
 }
 
 #[test]

@@ -30,6 +30,6 @@ pub use record::{
 };
 pub use run::{Experiment, FoundMethod, Materials, RECORD};
 pub use scorecard::{Comparison, Row, Scorecard, UTILITY_BOUND};
-pub use spec::{ExperimentSpec, Limits, MethodSpec, RelearnSpec, UnlearnSpec};
+pub use spec::{ExperimentSpec, LEADERBOARD, Limits, MethodSpec, RelearnSpec, UnlearnSpec};
 pub use standing::{HEADLINE, OVER_FORGOTTEN, RelearnTime, RelearnTimes, Standing};
 pub use trail::{TrailPoint, TrailStep};

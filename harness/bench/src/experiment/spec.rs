@@ -12,6 +12,9 @@ use super::anchors::FinetuneSpec;
 use super::numbers::{OneOrMany, Written, number, numbers};
 use crate::error::{BenchError, Result};
 
+/// The group of tasks that stands for utility where nothing else is said.
+pub const LEADERBOARD: &str = "openllm";
+
 /// What an experiment asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -42,8 +45,8 @@ pub struct ExperimentSpec {
     /// Task whose answers are to be kept.
     #[serde(default)]
     pub retain: Option<String>,
-    /// Tasks that measure what must stay useful.
-    #[serde(default)]
+    /// Tasks that measure what must stay useful; the six of the Open LLM Leaderboard if absent.
+    #[serde(default = "leaderboard")]
     pub utility: Vec<String>,
     /// Documents to use of each.
     #[serde(default)]
@@ -230,6 +233,10 @@ impl Default for RelearnSpec {
             lora_ranks: vec![0],
         }
     }
+}
+
+fn leaderboard() -> Vec<String> {
+    vec![LEADERBOARD.to_owned()]
 }
 
 fn one_seed() -> Vec<u64> {

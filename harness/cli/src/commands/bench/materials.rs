@@ -8,9 +8,10 @@ use harness_bench::experiment::{ExperimentSpec, FoundMethod, Materials, MethodSp
 use harness_bench::unlearn::find_method;
 use harness_host::{MethodPath, Need};
 use harness_model::Model;
-use harness_task::{RequestOptions, Task};
+use harness_task::RequestOptions;
 
 use super::Bench;
+use super::utility::utility;
 use crate::exit::Refused;
 use crate::locations::method_folders;
 use crate::model_source::ModelSource;
@@ -39,18 +40,12 @@ impl Bench {
             None => Ok(Vec::new()),
             Some(task) => self.tasks_and_data.answers(&library, task, limit(share)?),
         };
-        let mut utility = Vec::new();
-        for name in &spec.utility {
-            let specs = library.resolve(std::slice::from_ref(name))?;
-            let tasks = specs.into_iter().map(|spec| Task::load(spec, &source));
-            utility.push((name.clone(), tasks.collect::<Result<Vec<_>, _>>()?));
-        }
         Ok(Materials {
             forget: pairs(&Some(spec.forget.clone()), spec.limits.forget)?,
             paraphrased: pairs(&spec.paraphrased, spec.limits.forget)?,
             holdout: pairs(&spec.holdout, None)?,
             retain: pairs(&spec.retain, spec.limits.retain)?,
-            utility,
+            utility: utility(&mut spec.utility, &library, &source)?,
             utility_options: RequestOptions {
                 limit: limit(spec.limits.utility)?,
                 ..RequestOptions::default()

@@ -2,6 +2,7 @@
 
 mod materials;
 mod outputs;
+mod utility;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -10,7 +11,8 @@ use anyhow::Result;
 use clap::Args;
 use harness_bench::RunDirectory;
 use harness_bench::experiment::{
-    Experiment, ExperimentSpec, Making, MethodSpec, PlannedFineTuning, PlannedSubject, plan,
+    Experiment, ExperimentSpec, LEADERBOARD, Making, MethodSpec, PlannedFineTuning, PlannedSubject,
+    plan,
 };
 use harness_report::{Align, Table};
 
@@ -43,8 +45,14 @@ pub(crate) struct Bench {
     /// Task whose answers are to be kept
     #[arg(long, value_name = "TASK", requires = "model")]
     retain: Option<String>,
-    /// Tasks that measure what must stay useful, separated by commas
-    #[arg(long, value_name = "TASKS", value_delimiter = ',', requires = "model")]
+    /// Tasks that measure what must stay useful, separated by commas, or `none`
+    #[arg(
+        long,
+        value_name = "TASKS",
+        value_delimiter = ',',
+        requires = "model",
+        default_value = LEADERBOARD
+    )]
     tasks: Vec<String>,
     /// Methods, separated by commas, or `all`
     #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "model")]
@@ -91,6 +99,9 @@ pub(crate) struct Bench {
     #[command(flatten)]
     tasks_and_data: TaskOptions,
 }
+
+/// Stands for no utility tasks.
+const NO_TASKS: &str = "none";
 
 const EXAMPLES: &str = "Examples:
   harness bench experiment.yaml --data-dir DATA
@@ -146,7 +157,8 @@ impl Bench {
         let mut spec = ExperimentSpec::new(model.clone(), forget.clone(), methods);
         spec.oracle.clone_from(&self.oracle);
         spec.retain.clone_from(&self.retain);
-        spec.utility.clone_from(&self.tasks);
+        let named = self.tasks.iter().filter(|task| *task != NO_TASKS);
+        spec.utility = named.cloned().collect();
         spec.seeds.clone_from(&self.seeds);
         spec.unlearn.learning_rates.clone_from(&self.lr);
         spec.unlearn.steps = self.steps;
@@ -181,9 +193,13 @@ fn plan_text(spec: &ExperimentSpec, subjects: &[PlannedSubject]) -> String {
         table.push(vec![subject.row.clone(), seed, making]);
     }
     format!(
-        "Experiment {}: {} models\n\n{}",
+        "Experiment {}: {} models, useful for {}\n\n{}",
         spec.name,
         subjects.len(),
+        match spec.utility.as_slice() {
+            [] => "nothing that is measured".to_owned(),
+            tasks => tasks.join(", "),
+        },
         table.plain()
     )
 }

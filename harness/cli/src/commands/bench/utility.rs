@@ -1,0 +1,72 @@
+//! The tasks that say what a model is still good for: those that an experiment names, or else the six of the Open LLM Leaderboard with
+//! its numbers of shots. A group is one task, but for the leaderboard, each of whose six counts by itself.
+
+use anyhow::{Error, Result};
+use harness_bench::experiment::LEADERBOARD;
+use harness_data::DataSource;
+use harness_task::{Task, TaskError, TaskLibrary, TaskNode};
+
+/// Loads them; `names` become those of the tasks.
+pub(super) fn utility(
+    names: &mut Vec<String>,
+    library: &TaskLibrary,
+    source: &DataSource,
+) -> Result<Vec<(String, Vec<Task>)>> {
+    let mut utility = Vec::new();
+    for name in names.iter() {
+        if name == LEADERBOARD {
+            utility.extend(leaderboard(library, source).map_err(with_way_out)?);
+        } else {
+            let specs = library.resolve(std::slice::from_ref(name))?;
+            let tasks = specs.into_iter().map(|spec| Task::load(spec, source));
+            utility.push((name.clone(), tasks.collect::<Result<Vec<_>, _>>()?));
+        }
+    }
+    *names = utility.iter().map(|(name, _)| name.clone()).collect();
+    Ok(utility)
+}
+
+fn leaderboard(
+    library: &TaskLibrary,
+    source: &DataSource,
+) -> Result<Vec<(String, Vec<Task>)>, TaskError> {
+    let selection = library.select(&[LEADERBOARD.to_owned()])?;
+    let mut specs = selection.tasks.into_iter();
+    let members = selection.tree.iter().flat_map(members);
+    members
+        .map(|member| {
+            // The tree has the tasks in their order.
+            let own = specs.by_ref().take(leaves(member));
+            let tasks = own.map(|spec| Task::load(spec, source));
+            Ok((name(member).to_owned(), tasks.collect::<Result<_, _>>()?))
+        })
+        .collect()
+}
+
+fn members(node: &TaskNode) -> &[TaskNode] {
+    match node {
+        TaskNode::Task(_) => std::slice::from_ref(node),
+        TaskNode::Group(group) => &group.children,
+    }
+}
+
+fn leaves(node: &TaskNode) -> usize {
+    match node {
+        TaskNode::Task(_) => 1,
+        TaskNode::Group(group) => group.children.iter().map(leaves).sum(),
+    }
+}
+
+fn name(node: &TaskNode) -> &str {
+    match node {
+        TaskNode::Task(name) => name,
+        TaskNode::Group(group) => &group.name,
+    }
+}
+
+fn with_way_out(error: TaskError) -> Error {
+    let message = format!(
+        "{error}; utility is measured on the six tasks of {LEADERBOARD} where no others are named: `utility: [TASK]`, or `utility: []` for none"
+    );
+    Error::new(error).context(message)
+}
