@@ -216,3 +216,41 @@ fn mistakes_end_before_anything_is_made() {
         &["taken", "not empty"],
     );
 }
+
+/// What is measured and asked, and the attacks.
+const KNOWN_STAGES: [&str; 9] = [
+    "relearn-1efbd07e86ce7165 1efbd07e86ce7165",
+    "relearn-412cdd72e0e8636a 412cdd72e0e8636a",
+    "relearn-468e18c087604f25 468e18c087604f25",
+    "relearn-8e86f1636e7bf53a 8e86f1636e7bf53a",
+    "relearn-bf0877cbdf6c718d bf0877cbdf6c718d",
+    "relearn-f14e9248e9ff334e f14e9248e9ff334e",
+    "score-no_op-seed0 8577ffcb229d4172",
+    "score-oracle 6ba807985b951333",
+    "score-original b7b2d277538ff24a",
+];
+
+/// Whoever has to change these keys makes every unfinished experiment begin anew.
+#[test]
+fn finished_stages_are_found_again_by_later_versions() {
+    let world = world();
+    // Trained weights would differ from machine to machine.
+    let methods = EXPERIMENT.lines().find(|line| line.starts_with("methods"));
+    let untrained = EXPERIMENT.replace(methods.unwrap(), "methods: [no_op]");
+    world.write("e.yaml", &untrained.replace("seeds: [0, 1]", "seeds: [0]"));
+    world.succeeds(&["bench", "e.yaml", "--output-path", "run"]);
+    let mut keys: Vec<String> = world
+        .find("run/stages", "", ".json")
+        .iter()
+        .map(|file| {
+            let record: Value =
+                serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+            let stage = file.file_stem().unwrap().to_str().unwrap();
+            format!("{stage} {}", &record["key"].as_str().unwrap()[..16])
+        })
+        // The methods' libraries differ from machine to machine.
+        .filter(|key| !key.starts_with("make-"))
+        .collect();
+    keys.sort();
+    assert_eq!(keys, KNOWN_STAGES);
+}

@@ -13,6 +13,7 @@ mod authoring;
 mod bench;
 mod bench_attacks;
 mod bench_measures;
+mod bench_running;
 mod dataset_sources;
 mod demo;
 mod eval;

@@ -31,6 +31,22 @@ pub enum Event {
         /// A short remark on the outcome.
         remark: String,
     },
+    /// The whole came further.
+    WholeAdvanced {
+        /// Models done.
+        done: usize,
+        /// All models.
+        total: usize,
+        /// What was done with them: "made and measured", "attacked".
+        deed: &'static str,
+    },
+    /// Something happened in one of several stages that run at the same time.
+    InLane {
+        /// Which: counted from 0.
+        lane: usize,
+        /// What happened there.
+        event: Box<Event>,
+    },
     /// Something worth a line in a log.
     Message(String),
 }

@@ -1,6 +1,7 @@
 //! Fine-tuning on answers: the loop behind `harness finetune`, the demo's models and relearning. Knows no methods.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 use candle_core::Var;
@@ -8,7 +9,9 @@ use harness_model::train::{
     AdamW, AdamWOptions, AnswerBatch, GradientSet, Optimizer as _, Positions, Schedule,
     ScheduleKind,
 };
-use harness_model::{Decoder, DecoderSpec, Lora, LoraConfig, PassFlops, Weights};
+use harness_model::{
+    Decoder, DecoderSpec, Lora, LoraConfig, Model, PassFlops, Staging, Weights, write_model_files,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::answers::AnswerSet;
@@ -221,7 +224,7 @@ fn trainable(
 ///
 /// # Errors
 /// When a batch is larger than the set, the loss stops being finite, or the model fails.
-pub fn finetune(
+fn finetune(
     spec: &DecoderSpec,
     weights: &Weights,
     set: &AnswerSet,
@@ -251,4 +254,35 @@ pub fn finetune(
         seconds: start.elapsed().as_secs_f64(),
     };
     Ok((tuner.weights()?, summary))
+}
+
+/// Fine-tunes `model` on `set` into the new model directory `output`, with the other files of where the model came from.
+///
+/// # Errors
+/// As [`finetune`], and when the directory is occupied or cannot be written. Until it is whole, everything lies in `output` with
+/// `.partial` appended; what failed leaves nothing.
+pub fn finetune_into(
+    output: &Path,
+    model: &Model,
+    set: &AnswerSet,
+    options: &FineTuning,
+    observer: &mut Observer,
+) -> Result<FineTuningSummary> {
+    let staging = Staging::begin(output)?;
+    let trained = finetune(&model.spec, &model.weights, set, options, observer).and_then(
+        |(weights, summary)| {
+            write_model_files(staging.path(), &model.source, &weights)?;
+            Ok(summary)
+        },
+    );
+    match trained {
+        Ok(summary) => {
+            staging.publish()?;
+            Ok(summary)
+        }
+        Err(error) => {
+            staging.discard();
+            Err(error)
+        }
+    }
 }

@@ -20,6 +20,7 @@ mod integrity;
 mod membership;
 mod order;
 mod run_directory;
+mod stage_lock;
 mod suspicion;
 
 pub use answers::{AnswerKnowledge, AnswerRecord, AnswerSet, Estimate, MIN_K_SHARE, TextPair};
@@ -27,7 +28,7 @@ pub use divergence::{Departure, departures_from_original, divergence_from_origin
 pub use error::{BenchError, Result};
 pub use evaluate::{Evaluation, EvaluationProgress, Questions, evaluate};
 pub use event::{Event, Observer};
-pub use finetune::{FineTuning, FineTuningSummary, finetune};
+pub use finetune::{FineTuning, FineTuningSummary, finetune_into};
 pub use forget_quality::{ForgetQuality, forget_quality, forget_quality_of_samples};
 pub use groups::{GroupResult, score_groups};
 pub use integrity::{Integrity, check_integrity};

@@ -1,6 +1,8 @@
 //! A run's directory: records that are written whole or not at all, and stages that are not repeated when they are done.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use harness_model::Staging;
@@ -9,7 +11,10 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::error::{BenchError, Result, io};
+use crate::stage_lock::{StageLock, StageLocks};
 
+/// Has a line for every stage that was finished, in that order, with what it depended on: nothing stands there twice.
+const STAGE_LOG: &str = "stages.log";
 /// Says in a run's directory what kind of run owns it.
 const CLAIM: &str = ".harness-run";
 
@@ -17,6 +22,7 @@ const CLAIM: &str = ".harness-run";
 #[derive(Clone, Debug)]
 pub struct RunDirectory {
     path: PathBuf,
+    locks: StageLocks,
 }
 
 /// A stage's outcome on disk, with what it depended on.
@@ -36,6 +42,7 @@ impl RunDirectory {
         std::fs::create_dir_all(path).map_err(io(path))?;
         Ok(Self {
             path: path.to_owned(),
+            locks: StageLocks::default(),
         })
     }
 
@@ -74,12 +81,24 @@ impl RunDirectory {
     /// # Errors
     /// When something cannot be removed.
     pub(crate) fn clear(&self, directory: &Path) -> Result<()> {
-        for stale in [Staging::path_of(directory), directory.to_owned()] {
-            if stale.starts_with(&self.path) && stale.exists() {
-                std::fs::remove_dir_all(&stale).map_err(io(&stale))?;
-            }
+        self.remove(&Staging::path_of(directory))?;
+        self.remove(directory)
+    }
+
+    /// Removes a directory inside, if it is there.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub(crate) fn remove(&self, directory: &Path) -> Result<()> {
+        if directory.starts_with(&self.path) && directory.exists() {
+            std::fs::remove_dir_all(directory).map_err(io(directory))?;
         }
         Ok(())
+    }
+
+    /// Waits until no other thread is at work on the stage.
+    pub(crate) fn alone(&self, stage: &str) -> StageLock {
+        self.locks.lock(stage)
     }
 
     /// The recorded outcome of a stage, if it is there and came of the same `inputs`.
@@ -103,10 +122,15 @@ impl RunDirectory {
             path: self.record(stage),
             problem: error.to_string(),
         })?;
+        let line = format!("{stage} {key}\n");
         self.write_json(
             &format!("stages/{stage}.json"),
             &StageRecord { key, outcome },
-        )
+        )?;
+        let log = self.join(STAGE_LOG);
+        let opened = File::options().create(true).append(true).open(&log);
+        let written = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+        written.map_err(io(&log))
     }
 
     fn record(&self, stage: &str) -> PathBuf {

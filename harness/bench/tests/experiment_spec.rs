@@ -44,6 +44,10 @@ fn little_is_enough() {
         ([0].as_slice(), 50)
     );
     assert_eq!(spec.rounding, [8, 4]);
+    assert_eq!(spec.utility, ["openllm"]);
+    let text = format!("{SMALL}utility: []\n");
+    let spec = Folder::new(&[("none.yaml", &text)]).read("none.yaml");
+    assert!(spec.utility.is_empty());
 }
 
 #[test]
@@ -107,7 +111,7 @@ fn paths_are_taken_from_the_files_folder_and_ids_are_left() {
     )
     .unwrap();
     let spec = folder.read("e.yaml");
-    assert_eq!(spec.model, folder.file("here"));
+    assert_eq!(spec.model, Some(folder.file("here")));
     assert_eq!(spec.oracle, Some("org/hub-id".into()));
 }
 
@@ -130,10 +134,7 @@ fn mistakes_are_named_where_they_are() {
             "model: M\nforget: F\nmethods: []\n".into(),
             "`methods` is empty",
         ),
-        (
-            "forget: F\nmethods: [npo]\n".into(),
-            "missing field `model`",
-        ),
+        ("forget: F\nmethods: [npo]\n".into(), "name the original"),
         (format!("{SMALL}rounding: [3]\n"), "not 3"),
         (
             format!("{SMALL}unlearn: {{learning_rates: [fast]}}\n"),
@@ -188,11 +189,48 @@ fn the_plan_has_every_rate_and_seed_of_every_method_between_the_anchors() {
 }
 
 #[test]
+fn anchors_that_are_not_given_are_made_of_the_base() {
+    let rows = |text: &str| -> Vec<(String, bool)> {
+        let text = format!("forget: F\nretain: R\nmethods: [npo]\nnoise: false\n{text}");
+        let spec = Folder::new(&[("e.yaml", &text)]).read("e.yaml");
+        let made = |making: &Making| matches!(making, Making::FineTuning(_));
+        let anchors = plan(&spec).into_iter().filter(|one| one.seed.is_none());
+        anchors.map(|one| (one.row, made(&one.making))).collect()
+    };
+    let row = |name: &str, made| (name.to_owned(), made);
+    assert_eq!(
+        rows("finetune: {base: B, learning_rate: 2e-4}\n"),
+        [
+            row("original", true),
+            row("oracle", true),
+            row("oracle twin", true)
+        ]
+    );
+    assert_eq!(
+        rows("model: M\nfinetune: {base: B, twin: false}\n"),
+        [row("original", false), row("oracle", true)]
+    );
+    assert_eq!(
+        rows("model: M\noracle: O\noracle_twin: T\nfinetune: {base: B}\n"),
+        [
+            row("original", false),
+            row("oracle", false),
+            row("oracle twin", false)
+        ]
+    );
+    assert!(Folder::refusal("forget: F\nmethods: [npo]\nfinetune: {base: B}\n").contains("retain"));
+    let none = "forget: F\nretain: R\nmethods: [npo]\nfinetune: {base: B, epochs: 0}\n";
+    assert!(Folder::refusal(none).contains("epochs"));
+    let typo = "forget: F\nretain: R\nmethods: [npo]\nfinetune: {base: B, epoch: 2}\n";
+    assert!(Folder::refusal(typo).contains("`epoch`"));
+}
+
+#[test]
 fn the_schema_has_every_key_and_says_what_it_means() {
     let schema = ExperimentSpec::schema();
     let properties = schema.get("properties").unwrap().as_object().unwrap();
     for key in [
-        "model", "oracle", "forget", "methods", "unlearn", "relearn", "extends",
+        "model", "oracle", "finetune", "forget", "methods", "unlearn", "relearn", "extends",
     ] {
         assert!(properties.contains_key(key), "{key}");
     }

@@ -1,5 +1,6 @@
 //! Options that several subcommands share, and how they become tasks, data and devices.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -94,7 +95,12 @@ pub(crate) fn device(name: &str) -> Result<DeviceName> {
 
 /// This very program, run as the child that holds a method, with as many threads.
 pub(crate) fn worker() -> Result<WorkerCommand> {
-    let threads = rayon::current_num_threads().to_string();
+    worker_of_jobs(NonZeroUsize::MIN)
+}
+
+/// The same where several children run at once: each with its share of the threads.
+pub(crate) fn worker_of_jobs(jobs: NonZeroUsize) -> Result<WorkerCommand> {
+    let threads = (rayon::current_num_threads() / jobs).max(1).to_string();
     Ok(WorkerCommand {
         program: std::env::current_exe()?,
         arguments: vec!["worker".into(), "--threads".into(), threads],

@@ -19,6 +19,8 @@ use crate::scorer::{Progress, Scorer};
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Part of every key; raised when this crate comes to answer otherwise than before.
 const FORMAT: &str = "2 float32";
+/// What runs write beside the models that they make: when and how, which is no part of what the model is.
+const RUN_RECORDS: [&str; 2] = ["unlearn.json", "finetune.json"];
 
 /// What tells models apart: a hash of their files' contents, and of how they are asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,7 +235,7 @@ fn file_hash(file: &Path) -> std::io::Result<[u8; 32]> {
     }
 }
 
-/// Weights and settings, in order of name.
+/// Weights and settings, in order of name, without what the run that made the model tells of itself.
 fn model_files(source: &Path) -> std::io::Result<Vec<PathBuf>> {
     let is_directory = source.is_dir();
     let folder = match source.parent() {
@@ -245,7 +247,8 @@ fn model_files(source: &Path) -> std::io::Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let has = |wanted: &str| path.extension().is_some_and(|found| found == wanted);
-        if path.is_file() && (has("json") || is_directory && has("safetensors")) {
+        let is_record = RUN_RECORDS.iter().any(|name| path.ends_with(name));
+        if path.is_file() && !is_record && (has("json") || is_directory && has("safetensors")) {
             files.push(path);
         }
     }
@@ -379,6 +382,7 @@ mod tests {
         write("config.json", "{}");
         let first = identity();
         write("notes.txt", "nothing to do with it");
+        write("unlearn.json", "made in 3.2 s");
         assert_eq!(identity(), first);
         assert_ne!(model_identity(&[folder.path()], "cuda:0").unwrap(), first);
         write("model.safetensors", "other weights");

@@ -2,13 +2,13 @@
 //! any other model would go through. Finished stages are not repeated.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use harness_data::DataSource;
 use harness_engine::Encoder;
 use harness_model::train::ScheduleKind;
-use harness_model::{DecoderSpec, Staging, Tokenizer, Weights, write_model_files};
+use harness_model::{DecoderSpec, Model, Tokenizer, Weights};
 use harness_task::{RequestOptions, TaskLibrary};
 
 use super::model::write_untrained;
@@ -18,7 +18,7 @@ use crate::answers::{AnswerSet, TextPair};
 use crate::error::{Result, io};
 use crate::event::{Event, Observer};
 use crate::experiment::{Cost, Experiment, ExperimentRecord, FoundMethod, Materials};
-use crate::finetune::{FineTuning, finetune};
+use crate::finetune::{FineTuning, finetune_into};
 use crate::run_directory::{RunDirectory, sha256_hex};
 use crate::unlearn::WorkerCommand;
 
@@ -28,6 +28,8 @@ pub struct DemoOptions {
     pub methods: BTreeMap<String, FoundMethod>,
     /// Seed of everything random.
     pub seed: u64,
+    /// Models that are worked on at once.
+    pub jobs: usize,
 }
 
 /// The models of the demo in the making.
@@ -79,6 +81,7 @@ pub fn run(
         materials: &materials,
         run,
         worker,
+        jobs: options.jobs,
     };
     experiment.run(observer)
 }
@@ -129,11 +132,8 @@ impl<'a> Demo<'a> {
             total: Some(steps),
             unit: "steps",
         });
-        let (weights, cost) = self.train(&set, steps, seed, observer)?;
         self.run.clear(&directory)?;
-        let staging = Staging::begin(&directory)?;
-        write_model_files(staging.path(), &self.directory("untrained"), &weights)?;
-        staging.publish()?;
+        let cost = self.train(&directory, &set, steps, seed, observer)?;
         self.run.finish(name, &inputs, &cost)?;
         let remark = format!("{} tokens", cost.tokens);
         observer(Event::StageFinished { remark });
@@ -142,12 +142,18 @@ impl<'a> Demo<'a> {
 
     fn train(
         &self,
+        directory: &Path,
         set: &AnswerSet,
         steps: usize,
         seed: u64,
         observer: &mut Observer,
-    ) -> Result<(Weights, Cost)> {
-        let untrained = Weights::random(&self.spec, seed, &Device::Cpu)?;
+    ) -> Result<Cost> {
+        let untrained = Model {
+            source: self.directory("untrained"),
+            spec: self.spec.clone(),
+            weights: Weights::random(&self.spec, seed, &Device::Cpu)?,
+            tokenizer: self.tokenizer.clone(),
+        };
         let options = FineTuning {
             steps,
             batch_size: self.recipe.pretraining_batch,
@@ -157,12 +163,11 @@ impl<'a> Demo<'a> {
             seed,
             ..FineTuning::default()
         };
-        let (weights, summary) = finetune(&self.spec, &untrained, set, &options, observer)?;
-        let cost = Cost {
+        let summary = finetune_into(directory, &untrained, set, &options, observer)?;
+        Ok(Cost {
             steps,
             tokens: summary.tokens,
             flops: summary.flops,
-        };
-        Ok((weights, cost))
+        })
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use harness_model::DeviceName;
 
+use super::parallel::{Progress, in_parallel};
 use super::record::{Outcome, Subject, SubjectKind};
 use super::recovery::Recovery;
 use super::run::Experiment;
@@ -103,14 +104,20 @@ impl Experiment<'_> {
                 return Ok(Vec::new());
             }
         }
-        let mut judged = Vec::new();
-        for &(place, path) in &measured {
-            let mut model = campaign.subject(&subjects[place].row, path)?;
-            let before = model.before_training(observer)?;
-            let anchors = anchors(never_knew.as_ref(), &before, &never_forgot);
-            let (attacks, verdict) = model.attacked(before, &anchors, observer)?;
-            judged.push((place, attacks, verdict));
-        }
+        let progress = Progress::new(0, measured.len(), "attacked");
+        let judged = in_parallel(
+            &measured,
+            self.jobs,
+            &progress,
+            observer,
+            |&(place, path), observer| {
+                let mut model = campaign.subject(&subjects[place].row, path)?;
+                let before = model.before_training(observer)?;
+                let anchors = anchors(never_knew.as_ref(), &before, &never_forgot);
+                let (attacks, verdict) = model.attacked(before, &anchors, observer)?;
+                Ok((place, attacks, verdict))
+            },
+        )?;
         let oracle = oracle.map(|&(place, _)| place);
         write_recoveries(&judged, original, oracle, subjects);
         let attacked = judged.into_iter().map(|(place, attacks, _)| AttackedModel {

@@ -4,18 +4,20 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use harness_engine::model_identity;
 use harness_host::Need;
-use harness_model::{DeviceName, Model};
+use harness_model::{DeviceName, Model, Staging};
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Making, PlannedSubject, PlannedUnlearning};
+use super::plan::{Making, ORIGINAL, PlannedSubject, PlannedUnlearning};
 use super::record::{Cost, MachineCost, SubjectKind};
 use super::run::Experiment;
-use crate::error::{BenchError, Result, io};
+use super::trail::TrailPoint;
+use crate::error::{BenchError, Result};
 use crate::event::{Event, Observer};
-use crate::run_directory::sha256_hex;
-use crate::unlearn::{OptimizerOptions, REFUSALS, TrainingOptions, UnlearnJob, read_steps, run};
+use crate::unlearn::{
+    CHECKPOINTS, OptimizerOptions, REFUSALS, TrainingOptions, UnlearnJob, UnlearnSummary,
+    is_interrupted, read_steps, run,
+};
 
 /// The method that adds random weights.
 pub const NOISE_METHOD: &str = "noise";
@@ -25,6 +27,8 @@ const NOISE_SIZE: &str = "norm";
 /// A model that is there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Made {
+    /// Where it is; follows from the plan, so that a run directory can be moved.
+    #[serde(skip)]
     pub(super) directory: PathBuf,
     pub(super) cost: Option<Cost>,
     pub(super) machine_cost: Option<MachineCost>,
@@ -32,6 +36,23 @@ pub(super) struct Made {
     pub(super) losses: Vec<f64>,
     /// L2 norm of the change over that of the original's weights.
     pub(super) relative_change: Option<f64>,
+    /// What it had come to after some of its steps; a stage of its own.
+    #[serde(skip)]
+    pub(super) trail: Vec<TrailPoint>,
+}
+
+impl Made {
+    /// A model whose making is nobody's business.
+    pub(super) fn given(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            cost: None,
+            machine_cost: None,
+            losses: Vec::new(),
+            relative_change: None,
+            trail: Vec::new(),
+        }
+    }
 }
 
 impl Experiment<'_> {
@@ -45,13 +66,14 @@ impl Experiment<'_> {
         let seed = planned.seed.unwrap_or(0);
         match &planned.making {
             Making::Given(path) => Ok(Made {
-                directory: path.clone(),
                 cost: (self.materials.oracle_cost).filter(|_| planned.kind == SubjectKind::Oracle),
-                machine_cost: None,
-                losses: Vec::new(),
-                relative_change: None,
+                ..Made::given(path.clone())
             }),
-            Making::Unlearning(unlearning) => self.unlearned(planned, unlearning, seed, observer),
+            Making::FineTuning(anchor) => self.fine_tuned(planned, anchor, observer),
+            Making::Unlearning(unlearning) => {
+                let job = self.job(&self.original(), unlearning, seed)?;
+                self.unlearned(planned, job, observer)
+            }
             Making::Noise(times) => {
                 let change = harness_metric::mean(changes).map_err(|_| {
                     let message = "noise: no method changed the model, so there is no size for it";
@@ -63,41 +85,70 @@ impl Experiment<'_> {
                     learning_rate: 1.0,
                     steps: 1,
                 };
-                self.unlearned(planned, &unlearning, seed, observer)
+                let job = self.job(&self.original(), &unlearning, seed)?;
+                self.unlearned(planned, job, observer)
             }
         }
+    }
+
+    /// A model that was made of the same `inputs` and is still there.
+    pub(super) fn found_made(
+        &self,
+        stage: &str,
+        inputs: &impl Serialize,
+        directory: &Path,
+    ) -> Option<Made> {
+        let made = self.run.finished::<Made>(stage, inputs)?;
+        directory.is_dir().then(|| Made {
+            directory: directory.to_owned(),
+            ..made
+        })
     }
 
     fn unlearned(
         &self,
         planned: &PlannedSubject,
-        unlearning: &PlannedUnlearning,
-        seed: u64,
+        job: UnlearnJob,
         observer: &mut Observer,
     ) -> Result<Made> {
-        let job = self.job(unlearning, seed)?;
-        let library = std::fs::read(&job.library).map_err(io(&job.library))?;
-        let identity = model_identity(&[&job.model], "")?;
-        let inputs = (identity.to_string(), sha256_hex(&library), &job);
+        let identity = job.identity()?;
         let (name, directory) = (planned.file_name(), self.directory(planned));
-        let stage = format!("make-{name}");
-        if let Some(made) = self.run.finished::<Made>(&stage, &inputs)
-            && made.directory.is_dir()
-        {
-            return Ok(made);
+        let (stage, steps) = (format!("make-{name}"), job.training.steps);
+        // A trail that was asked for later takes the run again.
+        let is_kept = self.has_checkpoints(&directory, steps)
+            || self.found_trail(&name, &identity, steps)?.is_some();
+        let found = self.found_made(&stage, &identity, &directory);
+        let made = match found.filter(|_| is_kept) {
+            Some(made) => made,
+            None => {
+                let made =
+                    self.newly_unlearned(job, &identity, &name, &directory, is_kept, observer)?;
+                self.run.finish(&stage, &identity, &made)?;
+                made
+            }
+        };
+        let trail = self.measured_trail(&name, &identity, &directory, steps, observer)?;
+        if !self.spec.unlearn.keep_checkpoints {
+            self.run.remove(&directory.join(CHECKPOINTS))?;
         }
-        observer(Event::StageStarted {
-            name: format!("unlearn {name}"),
-            total: Some(unlearning.steps),
-            unit: "steps",
-        });
-        self.run.clear(&directory)?;
-        let outcome = run(self.worker, job.clone(), &directory, observer);
-        let summary = outcome.inspect_err(|_| {
-            let remark = "failed".to_owned();
-            observer(Event::StageFinished { remark });
-        })?;
-        let made = Made {
+        Ok(Made { trail, ..made })
+    }
+
+    fn newly_unlearned(
+        &self,
+        job: UnlearnJob,
+        identity: &str,
+        name: &str,
+        directory: &Path,
+        may_be_there: bool,
+        observer: &mut Observer,
+    ) -> Result<Made> {
+        let original = job.model.clone();
+        let summary = match UnlearnSummary::of_finished(directory, identity) {
+            Some(summary) if may_be_there && Model::check(directory).is_ok() => summary,
+            _ => self.run_job(job, identity, name, directory, observer)?,
+        };
+        Ok(Made {
             cost: Some(Cost {
                 steps: summary.steps,
                 tokens: summary.tokens + summary.reference_tokens,
@@ -107,20 +158,48 @@ impl Experiment<'_> {
                 seconds: summary.seconds,
                 peak_bytes: summary.peak_memory_bytes,
             }),
-            losses: read_steps(&directory)?
+            losses: read_steps(directory)?
                 .iter()
                 .map(|step| step.loss)
                 .collect(),
-            relative_change: Some(self.relative_change(&directory)?),
-            directory,
-        };
-        self.run.finish(&stage, &inputs, &made)?;
-        let remark = format!("loss {:.3} → {:.3}", summary.first_loss, summary.last_loss);
-        observer(Event::StageFinished { remark });
-        Ok(made)
+            relative_change: Some(relative_change(&original, directory)?),
+            ..Made::given(directory.to_owned())
+        })
     }
 
-    fn job(&self, unlearning: &PlannedUnlearning, seed: u64) -> Result<UnlearnJob> {
+    /// Runs a job, or goes on with it where it was interrupted.
+    fn run_job(
+        &self,
+        job: UnlearnJob,
+        identity: &str,
+        name: &str,
+        directory: &Path,
+        observer: &mut Observer,
+    ) -> Result<UnlearnSummary> {
+        observer(Event::StageStarted {
+            name: format!("unlearn {name}"),
+            total: Some(job.training.steps),
+            unit: "steps",
+        });
+        self.run.remove(directory)?;
+        if !is_interrupted(directory, identity) {
+            self.run.remove(&Staging::path_of(directory))?;
+        }
+        let outcome = run(self.worker, job, directory, observer);
+        let remark = match &outcome {
+            Ok(summary) => format!("loss {:.3} → {:.3}", summary.first_loss, summary.last_loss),
+            Err(_) => "failed".to_owned(),
+        };
+        observer(Event::StageFinished { remark });
+        outcome
+    }
+
+    fn job(
+        &self,
+        original: &Path,
+        unlearning: &PlannedUnlearning,
+        seed: u64,
+    ) -> Result<UnlearnJob> {
         let id = &unlearning.method;
         let (library, description) = self.materials.methods.get(id).ok_or_else(|| {
             BenchError::Request(format!("method {id} was not looked up for this experiment"))
@@ -133,7 +212,7 @@ impl Experiment<'_> {
         }
         let spec = &self.spec.unlearn;
         Ok(UnlearnJob {
-            model: self.spec.model.clone(),
+            model: original.to_owned(),
             device: DeviceName::Cpu,
             library: library.clone(),
             options: description.parse_settings(&unlearning.settings)?,
@@ -159,28 +238,37 @@ impl Experiment<'_> {
                 optimizer: OptimizerOptions::adamw(spec.weight_decay),
                 max_gradient_norm: (spec.max_grad_norm > 0.0).then_some(spec.max_grad_norm),
                 seed,
+                save_every: spec.checkpoint_every(unlearning.steps),
                 ..TrainingOptions::default()
             },
             output: PathBuf::new(),
         })
     }
 
-    fn directory(&self, planned: &PlannedSubject) -> PathBuf {
-        self.run.join("models").join(planned.file_name())
+    /// Where the original is, or will be.
+    pub(super) fn original(&self) -> PathBuf {
+        match &self.spec.model {
+            Some(given) => given.clone(),
+            None => self.run.join("models").join(ORIGINAL),
+        }
     }
 
-    /// L2 norm of a model's difference from the original over that of the original.
-    fn relative_change(&self, directory: &Path) -> Result<f64> {
-        let original = Model::open(&self.spec.model, &Device::Cpu)?;
-        let changed = Model::open(directory, &Device::Cpu)?;
-        let (mut difference, mut size) = (0.0, 0.0);
-        for (name, tensor) in original.weights.iter() {
-            let square = |tensor: &Tensor| -> Result<f64> {
-                Ok(f64::from(tensor.sqr()?.sum_all()?.to_scalar::<f32>()?))
-            };
-            difference += square(&(changed.weights.get(name)? - tensor)?)?;
-            size += square(tensor)?;
-        }
-        Ok((difference / size).sqrt())
+    pub(super) fn directory(&self, planned: &PlannedSubject) -> PathBuf {
+        self.run.join("models").join(planned.file_name())
     }
+}
+
+/// L2 norm of a model's difference from the original over that of the original.
+fn relative_change(original: &Path, changed: &Path) -> Result<f64> {
+    let original = Model::open(original, &Device::Cpu)?;
+    let changed = Model::open(changed, &Device::Cpu)?;
+    let (mut difference, mut size) = (0.0, 0.0);
+    for (name, tensor) in original.weights.iter() {
+        let square = |tensor: &Tensor| -> Result<f64> {
+            Ok(f64::from(tensor.sqr()?.sum_all()?.to_scalar::<f32>()?))
+        };
+        difference += square(&(changed.weights.get(name)? - tensor)?)?;
+        size += square(tensor)?;
+    }
+    Ok((difference / size).sqrt())
 }

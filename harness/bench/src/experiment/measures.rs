@@ -81,10 +81,10 @@ impl Experiment<'_> {
             return Ok(());
         }
         let opened;
-        let original = if model.source == self.spec.model {
+        let original = if model.source == self.original() {
             model
         } else {
-            opened = Model::open(&self.spec.model, &candle_core::Device::Cpu)?;
+            opened = Model::open(&self.original(), &candle_core::Device::Cpu)?;
             &opened
         };
         let pair = Pair { original, model };

@@ -47,7 +47,7 @@ impl Experiment<'_> {
         let inputs = Inputs {
             version: VERSION,
             model: model_identity(&[directory], "")?.to_string(),
-            original: model_identity(&[&self.spec.model], "")?.to_string(),
+            original: model_identity(&[&self.original()], "")?.to_string(),
             questions: self.questions()?,
         };
         if let Some(scores) = self.run.finished(&stage, &inputs) {
@@ -70,7 +70,7 @@ impl Experiment<'_> {
     }
 
     /// A hash of everything that is asked.
-    fn questions(&self) -> Result<String> {
+    pub(super) fn questions(&self) -> Result<String> {
         let materials = self.materials;
         let mut asked = Vec::new();
         for (name, tasks) in &materials.utility {

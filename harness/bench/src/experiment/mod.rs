@@ -1,5 +1,6 @@
 //! An experiment: one original, many methods, seeds and tasks, measured alike and put on one scorecard.
 
+mod anchors;
 mod answering;
 mod attack_standing;
 mod attacking;
@@ -12,6 +13,7 @@ mod measures;
 mod measuring;
 mod membership;
 mod numbers;
+mod parallel;
 mod plan;
 mod ranking;
 mod reading;
@@ -23,10 +25,12 @@ mod run;
 mod scorecard;
 mod spec;
 mod standing;
+mod trail;
 mod truth;
 mod usefulness;
 mod utility;
 
+pub use anchors::{FinetuneSpec, PlannedFineTuning};
 pub use attack_standing::{AttackStanding, Bounded, ControlStanding};
 pub use composite::Composite;
 pub use figure::Figure;
@@ -44,6 +48,7 @@ pub use relearn_spec::RelearnSpec;
 pub use retention::Retention;
 pub use run::{Experiment, FoundMethod, Materials, RECORD};
 pub use scorecard::{Row, Scorecard};
-pub use spec::{ExperimentSpec, Limits, MethodSpec, UnlearnSpec};
+pub use spec::{ExperimentSpec, LEADERBOARD, Limits, MethodSpec, UnlearnSpec};
 pub use standing::{HEADLINE, OVER_FORGOTTEN, RelearnTime, RelearnTimes, Standing};
+pub use trail::{TrailPoint, TrailStep};
 pub use truth::{RowForgetQuality, truth_ratio_task};

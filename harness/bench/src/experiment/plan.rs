@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::anchors::PlannedFineTuning;
 use super::making::Made;
 use super::record::{Outcome, Subject, SubjectKind};
 use super::spec::{ExperimentSpec, MethodSpec};
+
+/// The original's row, and the name of its files.
+pub(super) const ORIGINAL: &str = "original";
 
 /// A model of the plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -27,6 +31,8 @@ pub struct PlannedSubject {
 pub enum Making {
     /// It is there.
     Given(PathBuf),
+    /// It is a base that learns documents.
+    FineTuning(Box<PlannedFineTuning>),
     /// A method makes it of the original.
     Unlearning(PlannedUnlearning),
     /// Random weights are added to the original: so many times as much as the methods changed it, in the mean.
@@ -63,6 +69,15 @@ impl PlannedSubject {
         }
     }
 
+    /// When it can be made: after everything of a lower number. All need the original, and noise needs the methods' size.
+    pub(super) fn wave(&self) -> usize {
+        match self.kind {
+            SubjectKind::Original => 0,
+            SubjectKind::Oracle | SubjectKind::OracleTwin | SubjectKind::Method => 1,
+            SubjectKind::Noise => 2,
+        }
+    }
+
     /// It with its outcome.
     pub(super) fn subject(&self, outcome: Outcome, made: Option<&Made>) -> Subject {
         Subject {
@@ -72,15 +87,7 @@ impl PlannedSubject {
             outcome,
             cost: made.and_then(|made| made.cost),
             machine_cost: made.and_then(|made| made.machine_cost),
-        }
-    }
-
-    fn given(row: &str, kind: SubjectKind, path: &std::path::Path) -> Self {
-        Self {
-            row: row.to_owned(),
-            kind,
-            seed: None,
-            making: Making::Given(path.to_owned()),
+            trail: made.map_or_else(Vec::new, |made| made.trail.clone()),
         }
     }
 }
@@ -88,21 +95,7 @@ impl PlannedSubject {
 /// The models of an experiment: anchors, then each method at each learning rate with each seed, then noise, whose size depends
 /// on the methods.
 pub fn plan(spec: &ExperimentSpec) -> Vec<PlannedSubject> {
-    let mut subjects = vec![PlannedSubject::given(
-        "original",
-        SubjectKind::Original,
-        &spec.model,
-    )];
-    let oracles = [
-        ("oracle", SubjectKind::Oracle, &spec.oracle),
-        ("oracle twin", SubjectKind::OracleTwin, &spec.oracle_twin),
-    ];
-    for (row, kind, path) in oracles {
-        subjects.extend(
-            path.iter()
-                .map(|path| PlannedSubject::given(row, kind, path)),
-        );
-    }
+    let mut subjects = anchors(spec);
     for method in &spec.methods {
         subjects.extend(of_method(spec, method));
     }
@@ -125,6 +118,45 @@ fn of_noise(spec: &ExperimentSpec, times: f64) -> Vec<PlannedSubject> {
         making: Making::Noise(times),
     };
     spec.seeds.iter().map(subject).collect()
+}
+
+/// The original and the oracles: given, or else made of the base.
+fn anchors(spec: &ExperimentSpec) -> Vec<PlannedSubject> {
+    let made = |learns_forget_set: bool, later: u64| {
+        let settings = spec.finetune.as_ref();
+        settings.map(|settings| {
+            Making::FineTuning(Box::new(PlannedFineTuning {
+                seed: settings.seed + later,
+                settings: settings.clone(),
+                learns_forget_set,
+            }))
+        })
+    };
+    let given = |path: &Option<PathBuf>| path.clone().map(Making::Given);
+    let wants_twin = spec.finetune.as_ref().is_some_and(|own| own.twin);
+    let twin = given(&spec.oracle_twin).or_else(|| made(false, 1).filter(|_| wants_twin));
+    let all = [
+        (
+            ORIGINAL,
+            SubjectKind::Original,
+            given(&spec.model).or_else(|| made(true, 0)),
+        ),
+        (
+            "oracle",
+            SubjectKind::Oracle,
+            given(&spec.oracle).or_else(|| made(false, 0)),
+        ),
+        ("oracle twin", SubjectKind::OracleTwin, twin),
+    ];
+    let planned = all.into_iter().filter_map(|(row, kind, making)| {
+        Some(PlannedSubject {
+            row: row.to_owned(),
+            kind,
+            seed: None,
+            making: making?,
+        })
+    });
+    planned.collect()
 }
 
 fn of_method(spec: &ExperimentSpec, method: &MethodSpec) -> Vec<PlannedSubject> {

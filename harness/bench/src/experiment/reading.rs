@@ -17,6 +17,7 @@ const KEYS: &[&str] = &[
     "model",
     "oracle",
     "oracle_twin",
+    "finetune",
     "forget",
     "paraphrased",
     "holdout",
@@ -41,6 +42,23 @@ const METHOD_KEYS: &[&str] = &["method", "name", "set", "learning_rates", "steps
 const PARTS: &[(&str, &[&str])] = &[
     ("limits", &["forget", "retain", "neutral", "utility"]),
     (
+        "finetune",
+        &[
+            "base",
+            "epochs",
+            "learning_rate",
+            "batch_size",
+            "warmup_steps",
+            "schedule",
+            "weight_decay",
+            "max_grad_norm",
+            "lora_rank",
+            "activation_checkpoints",
+            "seed",
+            "twin",
+        ],
+    ),
+    (
         "unlearn",
         &[
             "steps",
@@ -49,6 +67,8 @@ const PARTS: &[(&str, &[&str])] = &[
             "warmup_steps",
             "weight_decay",
             "max_grad_norm",
+            "checkpoints",
+            "keep_checkpoints",
         ],
     ),
     ("relearn", RelearnSpec::KEYS),
@@ -71,13 +91,9 @@ impl ExperimentSpec {
         let mut spec = Self::deserialize(node.to_json())
             .map_err(|error| BenchError::Request(format!("{}: {error}", file.display())))?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        for path in [
-            Some(&mut spec.model),
-            spec.oracle.as_mut(),
-            spec.oracle_twin.as_mut(),
-        ] {
-            if let Some(path) = path.filter(|path| folder.join(&**path).exists()) {
-                *path = folder.join(&path);
+        for path in spec.models_mut() {
+            if folder.join(&*path).exists() {
+                *path = folder.join(&*path);
             }
         }
         if spec.name.is_empty() {

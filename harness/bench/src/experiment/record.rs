@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ranking::Demands;
 use super::recovery::Recovery;
+use super::trail::TrailPoint;
 use crate::relearn::AttackedModel;
 
 /// What a model is in the experiment.
@@ -44,6 +45,9 @@ pub struct Subject {
     /// What it took on the machine where it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_cost: Option<MachineCost>,
+    /// What it had come to after some of its steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trail: Vec<TrailPoint>,
 }
 
 /// A measurement or the reason for its absence.
@@ -57,7 +61,7 @@ pub enum Outcome {
 }
 
 /// Scores of a set of documents, in the set's order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DocumentScores {
     /// The set's task.
     pub task: String,
@@ -101,7 +105,7 @@ pub struct CompositePart {
 }
 
 /// Everything measured on one model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scores {
     /// The forget set as it was unlearned.
     pub forget: DocumentScores,

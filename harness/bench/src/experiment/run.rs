@@ -8,8 +8,10 @@ use harness_host::MethodDescription;
 use harness_task::{RequestOptions, Task};
 
 use super::answering::side_by_side;
+use super::making::Made;
 use super::measures::Measures;
-use super::plan::plan;
+use super::parallel::{Progress, in_parallel};
+use super::plan::{PlannedSubject, plan};
 use super::record::{Cost, ExperimentRecord, Outcome, SubjectKind, Training};
 use super::spec::ExperimentSpec;
 use crate::answers::TextPair;
@@ -60,6 +62,8 @@ pub struct Experiment<'a> {
     pub run: &'a RunDirectory,
     /// How methods are run.
     pub worker: &'a WorkerCommand,
+    /// Models that are worked on at once.
+    pub jobs: usize,
 }
 
 impl Experiment<'_> {
@@ -69,37 +73,27 @@ impl Experiment<'_> {
     /// When an anchor cannot be measured or the run directory cannot be written. A method that fails is a row, not an error.
     pub fn run(&self, observer: &mut Observer) -> Result<ExperimentRecord> {
         let attack = self.attack_materials()?;
-        let mut subjects = Vec::new();
-        let mut directories = Vec::new();
-        let mut training = Vec::new();
-        let mut changes = Vec::new();
-        for planned in plan(self.spec) {
-            let made = self.make(&planned, &changes, observer);
-            let made = match made {
-                Ok(made) => made,
-                Err(error) if planned.kind == SubjectKind::Method => {
-                    observer(Event::Message(format!("{}: {error}", planned.row)));
-                    subjects.push(planned.subject(Outcome::Failed(error.to_string()), None));
-                    directories.push(None);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            changes.extend((made.relative_change).filter(|_| planned.kind == SubjectKind::Method));
-            training.extend((!made.losses.is_empty()).then(|| Training {
-                row: planned.row.clone(),
-                seed: planned.seed,
-                losses: made.losses.clone(),
-            }));
-            let outcome = match self.measured(&planned, &made.directory, observer) {
-                Ok(scores) => Outcome::Measured(Box::new(scores)),
-                Err(error) if planned.kind == SubjectKind::Method => {
-                    Outcome::Failed(error.to_string())
-                }
-                Err(error) => return Err(error),
-            };
-            subjects.push(planned.subject(outcome, Some(&made)));
-            directories.push(Some(made.directory));
+        let planned = plan(self.spec);
+        let (mut subjects, mut directories) = (Vec::new(), Vec::new());
+        let (mut training, mut changes) = (Vec::new(), Vec::new());
+        for wave in planned.chunk_by(|one, next| one.wave() == next.wave()) {
+            let before = subjects.len();
+            let progress = Progress::new(before, planned.len(), "made and measured");
+            let ready = in_parallel(wave, self.jobs, &progress, observer, |planned, observer| {
+                self.ready(planned, &changes, observer)
+            })?;
+            for (planned, (outcome, made)) in wave.iter().zip(ready) {
+                subjects.push(planned.subject(outcome, made.as_ref()));
+                let change = made.as_ref().and_then(|made| made.relative_change);
+                changes.extend(change.filter(|_| planned.kind == SubjectKind::Method));
+                let losses = made.as_ref().map_or(&[][..], |made| &made.losses);
+                training.extend((!losses.is_empty()).then(|| Training {
+                    row: planned.row.clone(),
+                    seed: planned.seed,
+                    losses: losses.to_vec(),
+                }));
+                directories.push(made.map(|made| made.directory));
+            }
         }
         let attacks = match &attack {
             Some(materials) => self.attack(materials, &directories, &mut subjects, observer)?,
@@ -118,14 +112,42 @@ impl Experiment<'_> {
         Ok(record)
     }
 
+    /// Makes and measures a model. A method that fails is an outcome.
+    fn ready(
+        &self,
+        planned: &PlannedSubject,
+        changes: &[f64],
+        observer: &mut Observer,
+    ) -> Result<(Outcome, Option<Made>)> {
+        let is_method = planned.kind == SubjectKind::Method;
+        let made = match self.make(planned, changes, observer) {
+            Err(error) if is_method => {
+                observer(Event::Message(format!("{}: {error}", planned.row)));
+                return Ok((Outcome::Failed(error.to_string()), None));
+            }
+            made => made?,
+        };
+        let outcome = match self.measured(planned, &made.directory, observer) {
+            Ok(scores) => Outcome::Measured(Box::new(scores)),
+            Err(error) if is_method => Outcome::Failed(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        Ok((outcome, Some(made)))
+    }
+
     /// What the report says about the run.
     fn facts(&self) -> Vec<(String, String)> {
         let spec = self.spec;
         let list = |numbers: Vec<String>| numbers.join(", ");
         let documents = |pairs: &[TextPair]| format!("{} documents", pairs.len());
+        let original = match (&spec.model, &spec.finetune) {
+            (Some(model), _) => model.display().to_string(),
+            (None, Some(own)) => format!("{}, fine-tuned", own.base.display()),
+            (None, None) => String::new(),
+        };
         let mut facts = vec![
             ("harness".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("model".to_owned(), spec.model.display().to_string()),
+            ("model".to_owned(), original),
             (
                 "forget".to_owned(),
                 format!("{}, {}", spec.forget, documents(&self.materials.forget)),

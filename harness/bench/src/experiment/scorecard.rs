@@ -10,6 +10,7 @@ use super::figure::Figure;
 use super::ranking::{Demands, Ranking};
 use super::record::{Cost, ExperimentRecord, Outcome, Scores, Subject, SubjectKind};
 use super::standing::{Anchors, HEADLINE, Standing};
+use super::trail::{TrailStep, trail_steps};
 use crate::error::{BenchError, Result};
 
 /// A row of the scorecard: the models that differ in their seed alone.
@@ -31,6 +32,9 @@ pub struct Row {
     pub cost_share: Option<f64>,
     /// Operations to relearn nine tenths in proportion to those of unlearning: far below 1, hiding was dearer than finding.
     pub asymmetry: Option<Bounded>,
+    /// Where it was after some of its steps, the last not among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trail: Vec<TrailStep>,
     /// Whether another method forgets no less and keeps no less utility, and is better at one of the two.
     pub is_dominated: bool,
 }
@@ -129,6 +133,7 @@ impl Row {
             Outcome::Failed(reason) => Some((subject.seed, reason.clone())),
             Outcome::Measured(_) => None,
         };
+        let measured: Vec<&Subject> = own().filter(|own| own.scores().is_some()).collect();
         let costs: Vec<Cost> = own().filter_map(|subject| subject.cost).collect();
         let cost = mean_cost(&costs);
         let standing = (!runs.is_empty()).then(|| anchors.standing(&runs, bootstrap));
@@ -146,6 +151,7 @@ impl Row {
             cost_share: cost
                 .zip(oracle_cost.filter(|cost| cost.flops > 0.0))
                 .map(|(own, oracle)| own.flops / oracle.flops),
+            trail: trail_steps(&measured, anchors, bootstrap)?,
             is_dominated: false,
         })
     }

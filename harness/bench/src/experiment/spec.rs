@@ -8,10 +8,14 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::anchors::FinetuneSpec;
 use super::numbers::{Multiples, OneOrMany, Written, multiples, number, numbers};
 use super::ranking::Demands;
 use super::relearn_spec::RelearnSpec;
 use crate::error::{BenchError, Result};
+
+/// The group of tasks that stands for utility where nothing else is said.
+pub const LEADERBOARD: &str = "openllm";
 
 /// What an experiment asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,14 +24,18 @@ pub struct ExperimentSpec {
     /// Name for people; the file's name if absent.
     #[serde(default)]
     pub name: String,
-    /// The original: a directory, a GGUF file or a hub id. Paths are taken from the file's folder.
-    pub model: PathBuf,
+    /// The original: a directory, a GGUF file or a hub id. Paths are taken from the file's folder. Absent: `finetune` makes it.
+    #[serde(default)]
+    pub model: Option<PathBuf>,
     /// A model that never saw the forget set.
     #[serde(default)]
     pub oracle: Option<PathBuf>,
     /// Another such model of a different seed.
     #[serde(default)]
     pub oracle_twin: Option<PathBuf>,
+    /// How the anchors that are not given are made.
+    #[serde(default)]
+    pub finetune: Option<FinetuneSpec>,
     /// Task whose answers are to be forgotten.
     pub forget: String,
     /// Task that asks for the same facts in other words.
@@ -48,8 +56,8 @@ pub struct ExperimentSpec {
     /// Task whose answers are to be kept.
     #[serde(default)]
     pub retain: Option<String>,
-    /// Tasks that measure what must stay useful.
-    #[serde(default)]
+    /// Tasks that measure what must stay useful; the six of the Open LLM Leaderboard if absent.
+    #[serde(default = "leaderboard")]
     pub utility: Vec<String>,
     /// Documents to use of each.
     #[serde(default)]
@@ -199,6 +207,10 @@ pub struct UnlearnSpec {
     #[serde(deserialize_with = "number")]
     #[schemars(with = "Written")]
     pub max_grad_norm: f64,
+    /// Models of steps before the last that are measured on the forget set and the utility tasks: the method's trail.
+    pub checkpoints: usize,
+    /// Whether their weights are kept afterwards.
+    pub keep_checkpoints: bool,
 }
 
 impl Default for UnlearnSpec {
@@ -210,8 +222,14 @@ impl Default for UnlearnSpec {
             warmup_steps: 0,
             weight_decay: 0.01,
             max_grad_norm: 1.0,
+            checkpoints: 0,
+            keep_checkpoints: false,
         }
     }
+}
+
+fn leaderboard() -> Vec<String> {
+    vec![LEADERBOARD.to_owned()]
 }
 
 fn one_seed() -> Vec<u64> {
@@ -250,9 +268,10 @@ impl ExperimentSpec {
     pub fn new(model: PathBuf, forget: String, methods: Vec<MethodSpec>) -> Self {
         Self {
             name: "bench".into(),
-            model,
+            model: Some(model),
             oracle: None,
             oracle_twin: None,
+            finetune: None,
             forget,
             paraphrased: None,
             holdout: None,
@@ -275,6 +294,13 @@ impl ExperimentSpec {
         }
     }
 
+    /// The models that it names, each a path or a hub id.
+    pub fn models_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let given = [&mut self.model, &mut self.oracle, &mut self.oracle_twin];
+        let base = self.finetune.as_mut().map(|own| &mut own.base);
+        given.into_iter().flatten().chain(base)
+    }
+
     /// Refuses what makes no sense; `from` says where it was written.
     ///
     /// # Errors
@@ -287,6 +313,19 @@ impl ExperimentSpec {
             .flat_map(|method| &method.learning_rates))
         .chain(&self.unlearn.learning_rates)
         .chain(&self.relearn.learning_rates);
+        if self.model.is_none() && self.finetune.is_none() {
+            return refuse(
+                "name the original, `model: DIR`, or a base to make it of, `finetune: {base: DIR}`",
+            );
+        }
+        if let Some(problem) = self.finetune.as_ref().and_then(FinetuneSpec::problem) {
+            return refuse(problem);
+        }
+        if self.finetune.is_some() && self.retain.is_none() {
+            return refuse(
+                "`finetune` makes oracles of what is to be kept: name it, `retain: TASK`",
+            );
+        }
         if self.methods.is_empty() {
             return refuse("`methods` is empty: name at least one");
         }

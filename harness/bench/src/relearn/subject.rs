@@ -188,6 +188,7 @@ impl Subject<'_> {
     ) -> Result<T> {
         let inputs = self.dependencies(inputs);
         let stage = stage(&inputs)?;
+        let _alone = self.campaign.run.map(|run| run.alone(&stage));
         if let Some(found) = (self.campaign.run).and_then(|run| run.finished(&stage, &inputs)) {
             return Ok(found);
         }

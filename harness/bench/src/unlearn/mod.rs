@@ -7,6 +7,7 @@
 
 mod answer_memory;
 mod child;
+mod identity;
 mod job;
 mod model_step;
 mod optimizers;
@@ -32,10 +33,11 @@ pub use job::{Job, StepRecord, UnlearnJob};
 pub use model_step::{ModelStep, Passes, Remembered, SpawnedModels};
 pub use options::{OptimizerOptions, SequentialParts, TrainedParameters, TrainingOptions};
 pub use own_loop::{BatchSource, LoopParts, OwnLoop, RememberedAnswers, Report};
-pub use parent::{find_method, run};
+pub use parent::{find_method, is_interrupted, run};
 pub use plan::{RolePlan, TrainingMemory, UnlearnPlan};
 pub use record::UnlearnSummary;
 pub use refusals::REFUSALS;
+pub use saving::{CHECKPOINTS, checkpoint_path};
 pub use step_log::read_steps;
 pub use stop_rule::StopRule;
 pub use worker::serve;

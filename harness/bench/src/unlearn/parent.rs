@@ -7,15 +7,12 @@ use harness_model::Staging;
 
 use super::child::{ChildProcess, Phase, WorkerCommand};
 use super::job::{Job, UnlearnJob, WorkerEvent};
-use super::record::{RunRecord, UnlearnSummary};
-use super::run_state::{RunState, request_hash};
+use super::record::{RECORD, RunRecord, UnlearnSummary};
+use super::run_state::RunState;
 use super::step_log::StepLog;
 use crate::error::{BenchError, Result};
 use crate::event::{Event, Observer};
 use crate::run_directory::write_json;
-
-/// The record's name in the output directory.
-const RECORD: &str = "unlearn.json";
 
 /// Asks a library what it is, in a child process.
 ///
@@ -71,10 +68,10 @@ pub fn run(
     output: &Path,
     observer: &mut Observer,
 ) -> Result<UnlearnSummary> {
-    let request = request_hash(&job)?;
-    let (staging, is_new) = stage(output, &request)?;
+    let identity = job.identity()?;
+    let (staging, is_new) = stage(output, &identity)?;
     staging.path().clone_into(&mut job.output);
-    let mut course = match Course::new(staging.path(), &request) {
+    let mut course = match Course::new(staging.path(), &identity) {
         Ok(course) => course,
         Err(error) => {
             if is_new {
@@ -90,7 +87,7 @@ pub fn run(
     }
     let finished = course
         .follow(command, &job, observer)
-        .and_then(|()| course.record(&job));
+        .and_then(|()| course.record(&job, &identity));
     match finished {
         Ok(summary) => {
             staging.publish()?;
@@ -109,10 +106,16 @@ pub fn run(
     }
 }
 
-/// The directory to work in, and whether it is new: what an interrupted run of the same request left is taken up.
-fn stage(output: &Path, request: &str) -> Result<(Staging, bool)> {
-    if let Some(staging) = Staging::left_behind(output)?
-        && RunState::of(staging.path()).belongs_to(request)
+/// Whether an interrupted run with this [identity](UnlearnJob::identity) lies where `output` was to be, so that [`run`] goes on
+/// with it.
+pub fn is_interrupted(output: &Path, identity: &str) -> bool {
+    RunState::of(&Staging::path_of(output)).belongs_to(identity)
+}
+
+/// The directory to work in, and whether it is new.
+fn stage(output: &Path, identity: &str) -> Result<(Staging, bool)> {
+    if is_interrupted(output, identity)
+        && let Some(staging) = Staging::left_behind(output)?
     {
         return Ok((staging, false));
     }
@@ -138,11 +141,11 @@ enum Stage {
 }
 
 impl Course {
-    fn new(staging: &Path, request: &str) -> Result<Self> {
+    fn new(staging: &Path, identity: &str) -> Result<Self> {
         let state = RunState::of(staging);
         let progress = state.progress()?.unwrap_or_default();
         let log = StepLog::open(staging, &progress.steps)?;
-        state.claim(request)?;
+        state.claim(identity)?;
         Ok(Self {
             staging: staging.to_owned(),
             log,
@@ -231,12 +234,12 @@ impl Course {
     }
 
     /// Writes what the run was and what it cost beside its log.
-    fn record(&self, job: &UnlearnJob) -> Result<UnlearnSummary> {
+    fn record(&self, job: &UnlearnJob, identity: &str) -> Result<UnlearnSummary> {
         let summary = UnlearnSummary {
             stopped: self.stopped.clone(),
             ..UnlearnSummary::of(self.log.steps(), self.peak_memory_bytes)
         };
-        let record = RunRecord::of(job, self.method.as_ref(), &summary)?;
+        let record = RunRecord::of(job, identity, self.method.as_ref(), &summary)?;
         write_json(&self.staging.join(RECORD), &record)?;
         Ok(summary)
     }

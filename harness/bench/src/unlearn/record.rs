@@ -15,6 +15,9 @@ use crate::answers::TextPair;
 use crate::error::{BenchError, Result, io};
 use crate::run_directory::sha256_hex;
 
+/// The record's name in the output directory.
+pub(super) const RECORD: &str = "unlearn.json";
+
 /// What an unlearning run amounted to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnlearnSummary {
@@ -41,6 +44,23 @@ pub struct UnlearnSummary {
 }
 
 impl UnlearnSummary {
+    /// Of the whole run with this [identity](UnlearnJob::identity) that `directory` is the outcome of, if it is.
+    pub fn of_finished(directory: &Path, identity: &str) -> Option<Self> {
+        let text = std::fs::read(directory.join(RECORD)).ok()?;
+        let record: FinishedRun = serde_json::from_slice(&text).ok()?;
+        (record.identity == identity).then_some(Self {
+            steps: record.outcome.steps,
+            tokens: record.outcome.tokens,
+            reference_tokens: record.outcome.reference_tokens,
+            flops: record.outcome.flops,
+            seconds: record.cost.seconds,
+            first_loss: record.outcome.first_loss,
+            last_loss: record.outcome.last_loss,
+            peak_memory_bytes: record.cost.peak_memory_bytes,
+            stopped: record.outcome.stopped,
+        })
+    }
+
     pub(super) fn of(steps: &[StepRecord], peak_memory_bytes: u64) -> Self {
         let loss = |step: Option<&StepRecord>| step.map_or(f64::NAN, |step| step.loss);
         Self {
@@ -62,12 +82,14 @@ impl UnlearnSummary {
 #[derive(Serialize)]
 pub(super) struct RunRecord<'a> {
     harness_version: &'static str,
+    /// Hash of everything that the weights depend on.
+    identity: &'a str,
     method: MethodRecord<'a>,
     model: &'a Path,
     device: DeviceName,
     data: Map<String, Value>,
     training: &'a TrainingOptions,
-    outcome: Outcome<'a>,
+    outcome: Outcome,
     cost: Cost,
     machine: Machine,
 }
@@ -91,12 +113,12 @@ struct DataRecord<'a> {
     sha256: String,
 }
 
-#[derive(Serialize)]
-struct Outcome<'a> {
+#[derive(Serialize, Deserialize)]
+struct Outcome {
     steps: usize,
     /// Why there are fewer than were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stopped: Option<&'a str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stopped: Option<String>,
     first_loss: f64,
     last_loss: f64,
     forget_documents_seen: usize,
@@ -105,7 +127,7 @@ struct Outcome<'a> {
     flops: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Cost {
     seconds: f64,
     peak_memory_bytes: u64,
@@ -120,14 +142,24 @@ struct Machine {
     memory_bytes: u64,
 }
 
+/// What is read of it again.
+#[derive(Deserialize)]
+struct FinishedRun {
+    identity: String,
+    outcome: Outcome,
+    cost: Cost,
+}
+
 impl<'a> RunRecord<'a> {
     pub(super) fn of(
         job: &'a UnlearnJob,
+        identity: &'a str,
         method: Option<&'a MethodDescription>,
-        summary: &'a UnlearnSummary,
+        summary: &UnlearnSummary,
     ) -> Result<Self> {
         Ok(Self {
             harness_version: env!("CARGO_PKG_VERSION"),
+            identity,
             method: MethodRecord::of(job, method)?,
             model: &job.model,
             device: job.device,
@@ -135,7 +167,7 @@ impl<'a> RunRecord<'a> {
             training: &job.training,
             outcome: Outcome {
                 steps: summary.steps,
-                stopped: summary.stopped.as_deref(),
+                stopped: summary.stopped.clone(),
                 first_loss: summary.first_loss,
                 last_loss: summary.last_loss,
                 forget_documents_seen: summary.steps * job.training.documents_a_step(),

@@ -3,14 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use harness_engine::model_identity;
 use harness_model::train::{Optimizer, read_training_state, write_training_state};
 use serde::{Deserialize, Serialize};
 
 use super::answer_memory::KnownAnswer;
-use super::job::{StepRecord, UnlearnJob};
+use super::job::StepRecord;
 use crate::error::{BenchError, Result, io};
-use crate::run_directory::{sha256_hex, write_json};
+use crate::run_directory::write_json;
 
 /// The state's folder in the staging directory.
 const FOLDER: &str = "state";
@@ -118,20 +117,4 @@ impl RunState {
     fn tensors(&self, steps: usize) -> PathBuf {
         self.folder.join(format!("step-{steps}.safetensors"))
     }
-}
-
-/// A hash of everything that the result of `job` depends on: the request itself, the library and the model.
-///
-/// # Errors
-/// When library or model cannot be read.
-pub(super) fn request_hash(job: &UnlearnJob) -> Result<String> {
-    let mut request = job.clone();
-    request.output = PathBuf::new();
-    request.training.save_every = None;
-    let library = std::fs::read(&job.library).map_err(io(&job.library))?;
-    let model = model_identity(&[&job.model], "")?.to_string();
-    let parts = (request, sha256_hex(&library), model);
-    let text =
-        serde_json::to_vec(&parts).map_err(|error| BenchError::Request(error.to_string()))?;
-    Ok(sha256_hex(&text))
 }

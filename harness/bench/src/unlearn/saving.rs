@@ -1,7 +1,7 @@
 //! When a run is saved: its state about once a minute, so that it can be gone on with, and whole models at the steps that were asked for.
 //! It refuses to spend more than a twentieth of the time on it, but for what was asked for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use harness_host::MethodDescription;
@@ -15,7 +15,12 @@ use crate::error::{Result, io};
 const INTERVAL: Duration = Duration::from_mins(1);
 const LEAST_TIMES: u32 = 20;
 /// Where models of steps before the last go.
-const CHECKPOINTS: &str = "checkpoints";
+pub const CHECKPOINTS: &str = "checkpoints";
+
+/// Where the model of a step before the last lies in a run's output directory, if it was saved.
+pub fn checkpoint_path(output: &Path, step: usize) -> PathBuf {
+    output.join(CHECKPOINTS).join(format!("step-{step}"))
+}
 
 /// A run's savings.
 pub(super) struct Saving {

@@ -1,5 +1,6 @@
 //! `harness demo`: the whole story on a small made-up world.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -34,6 +35,9 @@ pub(crate) struct Demo {
     /// Seed of weights, order of documents and attack
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Models to work on at once, which share the threads between them; the numbers do not depend on it
+    #[arg(long, value_name = "N", default_value = "1")]
+    jobs: NonZeroUsize,
     /// Folder with further method libraries (repeatable)
     #[arg(long, value_name = "DIR")]
     method_path: Vec<PathBuf>,
@@ -55,10 +59,11 @@ impl Demo {
             DemoOptions {
                 methods,
                 seed: self.seed,
+                jobs: self.jobs.get(),
             },
             &library,
             &DataSource::new(Vec::new()),
-            &options::worker()?,
+            &options::worker_of_jobs(self.jobs)?,
             &run,
             &mut |event| terminal.show(event),
         )?;

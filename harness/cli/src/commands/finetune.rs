@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use harness_bench::{AnswerSet, Event, FineTuning, FineTuningSummary, TextPair, finetune};
+use harness_bench::{AnswerSet, Event, FineTuning, FineTuningSummary, TextPair, finetune_into};
 use harness_engine::Encoder;
 use harness_model::train::ScheduleKind;
-use harness_model::{Model, Staging, check_output, write_model_files};
+use harness_model::{Model, check_output};
 
 use super::unlearn::positive;
 use crate::exit::Refused;
@@ -90,33 +90,18 @@ impl Finetune {
         let encoder = Encoder::new(model.tokenizer.clone(), model.spec.max_positions);
         let set = AnswerSet::new(&self.task.join(","), &pairs, &encoder)?;
         set.require_batch(options.batch_size)?;
-        let staging = Staging::begin(&self.output_path)?;
         terminal.show(Event::StageStarted {
             name: format!("fine-tune on {}", set.name),
             total: Some(options.steps),
             unit: "steps",
         });
         let observer = &mut |event| terminal.show(event);
-        let trained = finetune(&model.spec, &model.weights, &set, &options, observer)
-            .map_err(anyhow::Error::from)
-            .and_then(|(weights, summary)| {
-                write_model_files(staging.path(), &source, &weights)?;
-                Ok(summary)
-            });
-        let (outcome, remark) = match trained {
-            Ok(summary) => (
-                staging.publish().map(|()| summary).map_err(Into::into),
-                "done",
-            ),
-            Err(error) => {
-                staging.discard();
-                (Err(error), "failed")
-            }
-        };
+        let trained = finetune_into(&self.output_path, &model, &set, &options, observer);
+        let remark = if trained.is_ok() { "done" } else { "failed" };
         terminal.show(Event::StageFinished {
             remark: remark.into(),
         });
-        self.print(&outcome?)
+        self.print(&trained?)
     }
 
     fn pairs(&self) -> Result<Vec<TextPair>> {

@@ -176,6 +176,7 @@ fn subject(row: &str, kind: SubjectKind, seed: Option<u64>, scores: Scores) -> S
             seconds: 12.5,
             peak_bytes: 1 << 29,
         }),
+        trail: Vec::new(),
     }
 }
 
@@ -247,6 +248,7 @@ pub(crate) fn experiment() -> ExperimentRecord {
         ),
         cost: None,
         machine_cost: None,
+        trail: Vec::new(),
     });
     ExperimentRecord {
         name: "Made-up authors".into(),

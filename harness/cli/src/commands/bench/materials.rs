@@ -11,7 +11,7 @@ use harness_model::Model;
 use harness_task::RequestOptions;
 
 use super::Bench;
-use super::measures::Utility;
+use super::utility::Utility;
 use crate::exit::Refused;
 use crate::locations::method_folders;
 use crate::model_source::ModelSource;
@@ -30,12 +30,7 @@ impl Bench {
         terminal: &mut Terminal,
     ) -> Result<Materials> {
         let methods = self.find_methods(spec)?;
-        let models = [
-            Some(&mut spec.model),
-            spec.oracle.as_mut(),
-            spec.oracle_twin.as_mut(),
-        ];
-        for model in models.into_iter().flatten() {
+        for model in spec.models_mut() {
             *model = ModelSource::new(model).locate(terminal)?;
             Model::check(model)?;
         }
@@ -45,7 +40,7 @@ impl Bench {
             None => Ok(Vec::new()),
             Some(task) => self.tasks_and_data.answers(&library, task, limit(share)?),
         };
-        let utility = Utility::load(&spec.utility, &library, &source)?;
+        let utility = Utility::load(&mut spec.utility, &library, &source)?;
         Ok(Materials {
             forget: pairs(&Some(spec.forget.clone()), spec.limits.forget)?,
             paraphrased: pairs(&spec.paraphrased, spec.limits.forget)?,

@@ -9,33 +9,6 @@ use super::Bench;
 use crate::exit::Refused;
 use crate::options::limit;
 
-/// Utility tasks by name: plain ones with their tasks, and those that are one harmonic mean.
-pub(super) struct Utility {
-    pub(super) plain: Vec<(String, Vec<Task>)>,
-    pub(super) composites: Vec<Composite>,
-}
-
-impl Utility {
-    pub(super) fn load(
-        names: &[String],
-        library: &TaskLibrary,
-        source: &DataSource,
-    ) -> Result<Self> {
-        let (mut plain, mut composites) = (Vec::new(), Vec::new());
-        for name in names {
-            let selection = library.select(std::slice::from_ref(name))?;
-            if let Some(composite) = Composite::load(name, &selection, source)? {
-                composites.push(composite);
-                continue;
-            }
-            let tasks = selection.tasks.into_iter();
-            let tasks = tasks.map(|spec| Task::load(spec, source));
-            plain.push((name.clone(), tasks.collect::<Result<Vec<_>, _>>()?));
-        }
-        Ok(Self { plain, composites })
-    }
-}
-
 impl Bench {
     pub(super) fn measures(
         &self,

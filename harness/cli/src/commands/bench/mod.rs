@@ -3,19 +3,22 @@
 mod materials;
 mod measures;
 mod outputs;
+mod utility;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use harness_bench::RunDirectory;
 use harness_bench::experiment::{
-    Experiment, ExperimentSpec, Making, MethodSpec, PlannedSubject, plan,
+    Experiment, ExperimentSpec, LEADERBOARD, Making, MethodSpec, PlannedFineTuning, PlannedSubject,
+    plan,
 };
 use harness_report::{Align, Table};
 
 use crate::exit::Refused;
-use crate::options::{TaskOptions, worker};
+use crate::options::{TaskOptions, worker_of_jobs};
 use crate::output;
 use crate::progress::Terminal;
 
@@ -43,8 +46,14 @@ pub(crate) struct Bench {
     /// Task whose answers are to be kept
     #[arg(long, value_name = "TASK", requires = "model")]
     retain: Option<String>,
-    /// Tasks that measure what must stay useful, separated by commas
-    #[arg(long, value_name = "TASKS", value_delimiter = ',', requires = "model")]
+    /// Tasks that measure what must stay useful, separated by commas, or `none`
+    #[arg(
+        long,
+        value_name = "TASKS",
+        value_delimiter = ',',
+        requires = "model",
+        default_value = LEADERBOARD
+    )]
     tasks: Vec<String>,
     /// Methods, separated by commas, or `all`
     #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "model")]
@@ -79,6 +88,9 @@ pub(crate) struct Bench {
     /// Show the models and what is done with each, and stop
     #[arg(long)]
     dry_run: bool,
+    /// Models to work on at once, which share the threads between them; the numbers do not depend on it
+    #[arg(long, value_name = "N", default_value = "1")]
+    jobs: NonZeroUsize,
     /// Print the JSON Schema of experiment files, for editors, and stop
     #[arg(long)]
     schema: bool,
@@ -88,6 +100,9 @@ pub(crate) struct Bench {
     #[command(flatten)]
     tasks_and_data: TaskOptions,
 }
+
+/// Stands for no utility tasks.
+const NO_TASKS: &str = "none";
 
 const EXAMPLES: &str = "Examples:
   harness bench experiment.yaml --data-dir DATA
@@ -113,7 +128,8 @@ impl Bench {
             spec: &spec,
             materials: &materials,
             run: &run,
-            worker: &worker()?,
+            worker: &worker_of_jobs(self.jobs)?,
+            jobs: self.jobs.get(),
         };
         let record = experiment.run(&mut |event| terminal.show(event))?;
         let text = write_outputs(&record, run.path())?;
@@ -142,7 +158,8 @@ impl Bench {
         let mut spec = ExperimentSpec::new(model.clone(), forget.clone(), methods);
         spec.oracle.clone_from(&self.oracle);
         spec.retain.clone_from(&self.retain);
-        spec.utility.clone_from(&self.tasks);
+        let named = self.tasks.iter().filter(|task| *task != NO_TASKS);
+        spec.utility = named.cloned().collect();
         spec.seeds.clone_from(&self.seeds);
         spec.unlearn.learning_rates.clone_from(&self.lr);
         spec.unlearn.steps = self.steps;
@@ -162,6 +179,7 @@ fn plan_text(spec: &ExperimentSpec, subjects: &[PlannedSubject]) -> String {
     for subject in subjects {
         let making = match &subject.making {
             Making::Given(path) => path.display().to_string(),
+            Making::FineTuning(anchor) => fine_tuning_text(spec, anchor),
             Making::Noise(times) => {
                 format!("the original and random weights, {times} × the methods' change")
             }
@@ -178,9 +196,29 @@ fn plan_text(spec: &ExperimentSpec, subjects: &[PlannedSubject]) -> String {
         table.push(vec![subject.row.clone(), seed, making]);
     }
     format!(
-        "Experiment {}: {} models\n\n{}",
+        "Experiment {}: {} models, useful for {}\n\n{}",
         spec.name,
         subjects.len(),
+        match spec.utility.as_slice() {
+            [] => "nothing that is measured".to_owned(),
+            tasks => tasks.join(", "),
+        },
         table.plain()
+    )
+}
+
+fn fine_tuning_text(spec: &ExperimentSpec, anchor: &PlannedFineTuning) -> String {
+    let forget = anchor.learns_forget_set.then_some(&spec.forget);
+    let tasks: Vec<&str> = (forget.into_iter().chain(&spec.retain))
+        .map(String::as_str)
+        .collect();
+    let settings = &anchor.settings;
+    format!(
+        "{} epochs of {} at {:e}, seed {}, on {}",
+        settings.epochs,
+        tasks.join(" and "),
+        settings.learning_rate,
+        anchor.seed,
+        settings.base.display()
     )
 }
