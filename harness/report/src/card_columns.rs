@@ -196,6 +196,7 @@ pub(crate) const COLUMNS: &[Column] = &[
             })
         },
     },
+    attack_columns::BEST,
     attack_columns::BEFORE,
     attack_columns::FIRST_STEP,
     attack_columns::RESISTANCE,
@@ -250,7 +251,13 @@ pub(crate) const COLUMNS: &[Column] = &[
 ];
 
 /// Columns that a terminal has no room for.
-const DETAILS: [&str; 4] = ["ρ before", "First step", "8-bit ρ", "Asymmetry"];
+const DETAILS: [&str; 5] = [
+    "Best attacker",
+    "ρ before",
+    "First step",
+    "8-bit ρ",
+    "Asymmetry",
+];
 
 impl Column {
     pub(crate) fn is_detail(&self) -> bool {
