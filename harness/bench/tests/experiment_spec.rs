@@ -51,6 +51,24 @@ fn little_is_enough() {
 }
 
 #[test]
+fn models_do_not_share_files() {
+    for more in ["seeds: [1, 1]", "noise: [2, 2]"] {
+        let refusal = Folder::refusal(&format!("{SMALL}{more}\n"));
+        assert!(refusal.contains("two models would be called"), "{refusal}");
+    }
+    let twice = "model: M\nforget: F\nmethods: [npo, {method: npo, set: {beta: 1}}]\n";
+    let refusal = Folder::refusal(twice);
+    assert!(
+        refusal.contains("`npo-seed0`; give a method a `name`"),
+        "{refusal}"
+    );
+    let named = twice.replace("method: npo,", "method: npo, name: npo hard,");
+    let spec = Folder::new(&[("e.yaml", &named)]).read("e.yaml");
+    let rows: Vec<String> = plan(&spec).into_iter().map(|subject| subject.row).collect();
+    assert_eq!(rows, ["original", "npo", "npo hard", "noise"]);
+}
+
+#[test]
 fn numbers_are_read_as_people_write_them() {
     let text = format!(
         "{SMALL}unlearn: {{learning_rates: [1e-5, 3.0e-5, 0.0001], weight_decay: 0}}\nrelearn: {{learning_rates: 5e-4}}\n"

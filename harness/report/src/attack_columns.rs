@@ -33,6 +33,14 @@ pub(crate) fn spread(row: &Row) -> Option<String> {
     })
 }
 
+pub(crate) const BEST: Column = Column {
+    name: "Best attacker",
+    meaning: "who brings nine tenths back first: what it trains on, learning rate, rank of adapters, seed",
+    part: Part::Relearning,
+    prominence: Prominence::Detail,
+    cell: |row| attacks(row, |attacks| Cell::text(attacks.best.join("; "))),
+};
+
 pub(crate) const BEFORE: Column = Column {
     name: "ρ before",
     meaning: "share of what lies between the oracle's and the original's loss that is there before any attack, on the questions of relearning",

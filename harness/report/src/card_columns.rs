@@ -259,6 +259,7 @@ pub(crate) const COLUMNS: &[Column] = &[
             })
         },
     },
+    attack_columns::BEST,
     attack_columns::BEFORE,
     attack_columns::FIRST_STEP,
     attack_columns::RESISTANCE,

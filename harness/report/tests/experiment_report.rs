@@ -161,6 +161,7 @@ fn attackers_spread_and_damage_is_told_from_resistance() {
         text.contains("≥ 256 ÷ 64 damaged (ρ control 0.100)"),
         "{text}"
     );
+    assert!(text.contains("|forget, lr 1e-5, seed 0|"), "{text}");
     assert!(text.contains("Asymmetry") && !experiment_card_text(&card).contains("Asymmetry"));
 }
 

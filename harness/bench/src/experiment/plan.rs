@@ -1,5 +1,6 @@
 //! Which models an experiment has, in the order in which they are made and measured. Makes none of them.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -103,6 +104,16 @@ pub fn plan(spec: &ExperimentSpec) -> Vec<PlannedSubject> {
         subjects.extend(of_noise(spec, times));
     }
     subjects
+}
+
+impl ExperimentSpec {
+    /// A name of files that two models would share.
+    pub(super) fn files_named_twice(&self) -> Option<String> {
+        let mut names = BTreeSet::new();
+        let planned = plan(self).into_iter();
+        let mut planned = planned.map(|subject| subject.file_name());
+        planned.find(|name| !names.insert(name.clone()))
+    }
 }
 
 fn of_noise(spec: &ExperimentSpec, times: f64) -> Vec<PlannedSubject> {

@@ -72,22 +72,6 @@ fn schedules(_: &mut SchemaGenerator) -> Schema {
 }
 
 impl RelearnSpec {
-    /// The keys in a file.
-    pub(super) const KEYS: &'static [&'static str] = &[
-        "learning_rates",
-        "seeds",
-        "max_steps",
-        "batch_size",
-        "lora_ranks",
-        "schedule",
-        "data",
-        "related",
-        "unrelated",
-        "control",
-        "untrained",
-        "shots",
-    ];
-
     /// What makes no sense in an experiment whose retain set is `retain`, if anything.
     pub(super) fn problem(&self, retain: Option<&String>) -> Option<&'static str> {
         if self.batch_size == 0 || self.shots == 0 {

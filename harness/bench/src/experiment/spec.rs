@@ -102,6 +102,8 @@ pub struct Limits {
     pub forget: Option<f64>,
     /// Of the retain set.
     pub retain: Option<f64>,
+    /// Of the texts that no model has seen.
+    pub holdout: Option<f64>,
     /// Of the neutral text.
     pub neutral: Option<f64>,
     /// Of each utility task.
@@ -340,6 +342,11 @@ impl ExperimentSpec {
         }
         if (self.noise.iter()).any(|times| !(times.is_finite() && *times > 0.0)) {
             return refuse("`noise` takes true, false, or positive numbers");
+        }
+        if let Some(name) = self.files_named_twice() {
+            return refuse(&format!(
+                "two models would be called `{name}`; give a method a `name` of its own, and no seed twice"
+            ));
         }
         if !self.ranking.are_sound() {
             return refuse("the bounds of `ranking` must not be negative");

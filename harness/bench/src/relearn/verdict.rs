@@ -74,7 +74,10 @@ impl Anchors {
         if !yardstick.is_scale(floor, ceiling) {
             return Ok(None);
         }
-        Ok(Some(recovery(yardstick.of(knowledge), floor, ceiling)?))
+        // Adding zero turns -0 into 0.
+        Ok(Some(
+            recovery(yardstick.of(knowledge), floor, ceiling)? + 0.0,
+        ))
     }
 
     /// Refuses anchors whose losses on a kind of question leave no scale.

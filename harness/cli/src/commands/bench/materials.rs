@@ -44,7 +44,7 @@ impl Bench {
         Ok(Materials {
             forget: pairs(&Some(spec.forget.clone()), spec.limits.forget)?,
             paraphrased: pairs(&spec.paraphrased, spec.limits.forget)?,
-            holdout: pairs(&spec.holdout, None)?,
+            holdout: pairs(&spec.holdout, spec.limits.holdout)?,
             retain: pairs(&spec.retain, spec.limits.retain)?,
             related: pairs(&spec.relearn.related, spec.limits.retain)?,
             unrelated: pairs(&spec.relearn.unrelated, spec.limits.retain)?,
