@@ -252,6 +252,26 @@ fn the_page_needs_nothing_else_and_escapes_what_models_say() {
 }
 
 #[test]
+fn trails_lead_from_the_original_to_the_row() {
+    let (record, card) = (made_up::experiment(), card());
+    for (name, ..) in made_up::METHODS {
+        let [step] = row(&card, name).trail.as_slice() else {
+            panic!("{name} has one checkpoint");
+        };
+        assert_eq!(step.step, 25);
+        let halfway = forgetting(&card, name) / 2.0;
+        assert!((step.forgetting - halfway).abs() < 1e-9, "{name}");
+        assert!(
+            step.utility <= 1.0 && step.utility >= utility(&card, name),
+            "{name}"
+        );
+    }
+    let page = html_report(&record, &card).unwrap();
+    let drawn = page.matches("class=\"trail shade-").count();
+    assert_eq!(drawn, 2 * made_up::METHODS.len(), "two pieces a method");
+}
+
+#[test]
 fn demands_decide_who_is_ranked_and_who_resists() {
     let record = made_up::experiment();
     let ranked = |demands: Demands| {

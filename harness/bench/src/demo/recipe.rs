@@ -78,6 +78,7 @@ impl Recipe {
                 batch_size: 4,
                 learning_rates: vec![2e-4],
                 warmup_steps: 5,
+                checkpoints: 2,
                 ..UnlearnSpec::default()
             },
             relearn: RelearnSpec {

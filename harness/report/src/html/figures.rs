@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::chart::{Axis, Chart};
 use super::labels::Labels;
+use super::trails;
 
 /// A picture with the row it is about.
 #[derive(Serialize)]
@@ -69,6 +70,7 @@ pub(super) fn pareto(card: &Scorecard) -> Option<String> {
     let pixels: Vec<(f64, f64)> = (placed.iter())
         .map(|(_, (f, u))| chart.place((f.value, u.value)))
         .collect();
+    trails::draw(&mut chart, card);
     let mut labels = Labels::around(&pixels);
     for (row, (forgetting, utility)) in &placed {
         let (class, at) = (class_of(row), (forgetting.value, utility.value));

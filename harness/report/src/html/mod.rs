@@ -6,6 +6,7 @@ mod figures;
 mod labels;
 mod relearning;
 mod scale;
+mod trails;
 
 use harness_bench::experiment::{AnsweredQuestion, ExperimentRecord, Scorecard, SubjectKind};
 use minijinja::value::Serde;
@@ -58,6 +59,7 @@ struct Page<'a> {
     pareto: Option<String>,
     relearning: Vec<figures::Panel>,
     training: Vec<figures::Panel>,
+    dynamics: Vec<figures::Panel>,
     rounding: Option<String>,
     questions: &'a [AnsweredQuestion],
     facts: &'a [(String, String)],
@@ -133,6 +135,7 @@ pub fn html_report(
         pareto: figures::pareto(card),
         relearning: relearning::relearning(record, card),
         training: figures::training(record),
+        dynamics: trails::dynamics(card),
         rounding: figures::rounding(card),
         questions: &record.questions,
         facts: &record.facts,

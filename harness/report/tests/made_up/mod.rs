@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use harness_bench::experiment::{
     AnsweredQuestion, AttackerRecovery, Cost, Demands, DocumentScores, ExperimentRecord, HEADLINE,
-    MachineCost, Outcome, Recovery, Scores, Subject, SubjectKind, Training, UtilityScores, WayBack,
+    MachineCost, Outcome, Recovery, Scores, Subject, SubjectKind, TrailPoint, Training,
+    UtilityScores, WayBack,
 };
 use harness_bench::relearn::{
     AttackSpend, Budget, ControlVerdict, QuestionKind, RecoveryPoint, UntrainedAttackKind,
@@ -180,6 +181,17 @@ fn subject(row: &str, kind: SubjectKind, seed: Option<u64>, scores: Scores) -> S
     }
 }
 
+/// A checkpoint between the original and a method's result, in forgetting and in utility.
+fn halfway(strength: f64, useful: f64, seed: u64) -> TrailPoint {
+    let middle = |original: f64, own: f64| f64::midpoint(original, own);
+    let scores = scores(middle(0.95, strength), middle(1.0, useful), &way_back(1.0), seed);
+    TrailPoint {
+        step: 25,
+        forget: scores.forget,
+        utility: scores.utility,
+    }
+}
+
 /// Recovery that reaches all at about `samples`.
 fn way_back(samples: f64) -> Vec<(usize, f64)> {
     let grid = [0, 4, 8, 16, 32, 64, 128, 256];
@@ -229,7 +241,11 @@ pub(crate) fn experiment() -> ExperimentRecord {
     for (name, strength, useful, samples) in METHODS {
         for seed in 0..3 {
             let own = scores(strength, useful, &way_back(samples + seed as f64), seed);
-            subjects.push(subject(name, SubjectKind::Method, Some(seed), own));
+            let trail = vec![halfway(strength, useful, seed)];
+            subjects.push(Subject {
+                trail,
+                ..subject(name, SubjectKind::Method, Some(seed), own)
+            });
             training.push(Training {
                 row: name.into(),
                 seed: Some(seed),
