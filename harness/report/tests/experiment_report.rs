@@ -162,7 +162,9 @@ fn attackers_spread_and_damage_is_told_from_resistance() {
         "{text}"
     );
     assert!(text.contains("|forget, lr 1e-5, seed 0|"), "{text}");
-    assert!(text.contains("Asymmetry") && !experiment_card_text(&card).contains("Asymmetry"));
+    let terminal = experiment_card_text(&card);
+    let header = terminal.lines().find(|line| line.contains("Useful U"));
+    assert!(text.contains("Asymmetry") && !header.unwrap().contains("Asymmetry"));
 }
 
 #[test]

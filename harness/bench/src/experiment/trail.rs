@@ -41,8 +41,8 @@ pub struct TrailStep {
     pub step: usize,
     /// F.
     pub forgetting: f64,
-    /// U.
-    pub utility: f64,
+    /// U; absent where no utility task tells anything.
+    pub utility: Option<f64>,
 }
 
 /// What a trail depends on: the run that it is the trail of, and what is asked.
@@ -181,11 +181,11 @@ pub(super) fn trail_steps(
         let Some(points) = points else { continue };
         let scores: Vec<Scores> = points.into_iter().map(TrailPoint::scores).collect();
         let standing = anchors.standing(&scores.iter().collect::<Vec<_>>(), bootstrap)?;
-        let place = (standing.forgetting.get(HEADLINE)).zip(standing.utility.as_ref());
-        steps.extend(place.map(|(forgetting, utility)| TrailStep {
+        let forgetting = standing.forgetting.get(HEADLINE);
+        steps.extend(forgetting.map(|forgetting| TrailStep {
             step: point.step,
             forgetting: forgetting.value,
-            utility: utility.value,
+            utility: standing.utility.as_ref().map(|figure| figure.value),
         }));
     }
     Ok(steps)

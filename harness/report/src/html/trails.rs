@@ -1,7 +1,7 @@
 //! The way of each method through forgetting and utility, step by step: as trails on a map that is drawn elsewhere, and over its
 //! steps. Draws what checkpoints showed and guesses nothing between them.
 
-use harness_bench::experiment::{Row, Scorecard, SubjectKind};
+use harness_bench::experiment::{Row, Scorecard, SubjectKind, TrailStep};
 
 use super::chart::{Axis, Chart};
 use super::figures::Panel;
@@ -9,7 +9,8 @@ use super::figures::Panel;
 /// Shades from the first step to the last: classes of the style sheet.
 const SHADES: usize = 4;
 
-/// Steps with F and U, from the original on to where the row is; `None` without checkpoints between.
+/// Steps with F and U, from the original on to where the row is; `None` without checkpoints
+/// between, or without utility.
 fn way(row: &Row) -> Option<Vec<(f64, f64, f64)>> {
     let standing = row.standing.as_ref()?;
     let last = (
@@ -20,7 +21,8 @@ fn way(row: &Row) -> Option<Vec<(f64, f64, f64)>> {
     if row.kind != SubjectKind::Method || row.trail.is_empty() {
         return None;
     }
-    let between = (row.trail.iter()).map(|point| (point.step, point.forgetting, point.utility));
+    let known = |point: &TrailStep| Some((point.step, point.forgetting, point.utility?));
+    let between: Vec<_> = row.trail.iter().map(known).collect::<Option<_>>()?;
     let all = std::iter::once((0, 0.0, 1.0)).chain(between).chain([last]);
     Some(all.map(|(step, f, u)| (step as f64, f, u)).collect())
 }

@@ -184,7 +184,12 @@ fn subject(row: &str, kind: SubjectKind, seed: Option<u64>, scores: Scores) -> S
 /// A checkpoint between the original and a method's result, in forgetting and in utility.
 fn halfway(strength: f64, useful: f64, seed: u64) -> TrailPoint {
     let middle = |original: f64, own: f64| f64::midpoint(original, own);
-    let scores = scores(middle(0.95, strength), middle(1.0, useful), &way_back(1.0), seed);
+    let scores = scores(
+        middle(0.95, strength),
+        middle(1.0, useful),
+        &way_back(1.0),
+        seed,
+    );
     TrailPoint {
         step: 25,
         forget: scores.forget,

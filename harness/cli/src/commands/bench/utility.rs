@@ -6,6 +6,9 @@ use harness_bench::experiment::{Composite, LEADERBOARD};
 use harness_data::DataSource;
 use harness_task::{Task, TaskError, TaskLibrary, TaskNode};
 
+/// Parts of the group's `TruthfulQA` besides mc2, which alone the leaderboard counted.
+const NOT_COUNTED: [&str; 2] = ["truthfulqa_gen", "truthfulqa_mc1"];
+
 /// Utility tasks by name: plain ones with their tasks, and those that are one harmonic mean.
 pub(super) struct Utility {
     pub(super) plain: Vec<(String, Vec<Task>)>,
@@ -48,15 +51,16 @@ fn leaderboard(
 ) -> Result<Vec<(String, Vec<Task>)>, TaskError> {
     let selection = library.select(&[LEADERBOARD.to_owned()])?;
     let mut specs = selection.tasks.into_iter();
-    let members = selection.tree.iter().flat_map(members);
-    members
-        .map(|member| {
-            // The tree has the tasks in their order.
-            let own = specs.by_ref().take(leaves(member));
-            let tasks = own.map(|spec| Task::load(spec, source));
-            Ok((name(member).to_owned(), tasks.collect::<Result<_, _>>()?))
-        })
-        .collect()
+    let mut utility = Vec::new();
+    for member in selection.tree.iter().flat_map(members) {
+        // The tree has the tasks in their order.
+        let own: Vec<_> = specs.by_ref().take(leaves(member)).collect();
+        if !NOT_COUNTED.contains(&name(member)) {
+            let tasks = own.into_iter().map(|spec| Task::load(spec, source));
+            utility.push((name(member).to_owned(), tasks.collect::<Result<_, _>>()?));
+        }
+    }
+    Ok(utility)
 }
 
 fn members(node: &TaskNode) -> &[TaskNode] {
