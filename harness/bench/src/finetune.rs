@@ -18,6 +18,7 @@ use crate::answers::AnswerSet;
 use crate::error::{BenchError, Result};
 use crate::event::{Event, Observer};
 use crate::order::EpochOrder;
+use crate::training_memory::{TrainingDemand, TrainingMemory, adapter_elements};
 
 /// How a model is fine-tuned.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +67,34 @@ impl FineTuning {
     /// Steps of `epochs` passes over `documents` documents; the last batch may begin another pass.
     pub fn steps_of_epochs(epochs: usize, documents: usize, batch_size: usize) -> usize {
         (epochs * documents).div_ceil(batch_size.max(1))
+    }
+
+    /// What training a copy of `model` on `set` holds, where a batch may be the longest documents.
+    pub(crate) fn memory(&self, model: &DecoderSpec, set: &AnswerSet) -> Result<TrainingMemory> {
+        let adapter = self.adapter().map(|config| adapter_elements(model, config));
+        let adapter = adapter.transpose()?;
+        let mut lengths: Vec<usize> = (set.pairs.iter())
+            .map(|pair| pair.prompt.len() + pair.answer.len())
+            .collect();
+        lengths.sort_unstable_by(|one, other| other.cmp(one));
+        Ok(TrainingMemory::of(&TrainingDemand {
+            spec: model,
+            quantized_bytes: None,
+            trained_parameters: (adapter.as_ref())
+                .map_or(model.parameters(), |elements| elements.values().sum()),
+            keeps_original: adapter.is_none(),
+            moments: 2,
+            activation_checkpoints: self.activation_checkpoints,
+            batch_tokens: lengths.iter().take(self.batch_size).sum(),
+        }))
+    }
+
+    fn adapter(&self) -> Option<LoraConfig> {
+        self.lora_rank.map(|rank| LoraConfig {
+            rank,
+            alpha: 2.0 * rank as f64,
+            ..LoraConfig::default()
+        })
     }
 
     fn schedule(&self) -> Schedule {
@@ -205,14 +234,9 @@ fn trainable(
     weights: &Weights,
     options: &FineTuning,
 ) -> Result<(Weights, Option<Lora>, BTreeMap<String, Var>)> {
-    let Some(rank) = options.lora_rank else {
+    let Some(config) = options.adapter() else {
         let (weights, variables) = weights.trainable()?;
         return Ok((weights, None, variables));
-    };
-    let config = LoraConfig {
-        rank,
-        alpha: 2.0 * rank as f64,
-        ..LoraConfig::default()
     };
     let device = Decoder::new(spec.clone(), weights)?.device().clone();
     let lora = Lora::new(spec, config, options.seed, &device)?;

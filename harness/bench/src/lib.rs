@@ -22,6 +22,7 @@ mod order;
 mod run_directory;
 mod stage_lock;
 mod suspicion;
+mod training_memory;
 
 pub use answers::{AnswerKnowledge, AnswerRecord, AnswerSet, Estimate, MIN_K_SHARE, TextPair};
 pub use divergence::{Departure, departures_from_original, divergence_from_original};
@@ -35,3 +36,4 @@ pub use integrity::{Integrity, check_integrity};
 pub use membership::{Attack, GradientNorm, MembershipScores, gradient_norms, membership_scores};
 pub use run_directory::{RunDirectory, sha256_hex};
 pub use suspicion::warnings;
+pub use training_memory::TrainingMemory;

@@ -1,6 +1,5 @@
 //! Options that several subcommands share, and how they become tasks, data and devices.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -95,15 +94,10 @@ pub(crate) fn device(name: &str) -> Result<DeviceName> {
 
 /// This very program, run as the child that holds a method, with as many threads.
 pub(crate) fn worker() -> Result<WorkerCommand> {
-    worker_of_jobs(NonZeroUsize::MIN)
-}
-
-/// The same where several children run at once: each with its share of the threads.
-pub(crate) fn worker_of_jobs(jobs: NonZeroUsize) -> Result<WorkerCommand> {
-    let threads = (rayon::current_num_threads() / jobs).max(1).to_string();
     Ok(WorkerCommand {
         program: std::env::current_exe()?,
-        arguments: vec!["worker".into(), "--threads".into(), threads],
+        arguments: vec!["worker".into()],
+        threads: rayon::current_num_threads(),
         limits: ChildLimits::default(),
     })
 }

@@ -17,7 +17,9 @@ use super::world::World;
 use crate::answers::{AnswerSet, TextPair};
 use crate::error::{Result, io};
 use crate::event::{Event, Observer};
-use crate::experiment::{Cost, Experiment, ExperimentRecord, FoundMethod, Materials};
+use crate::experiment::{
+    Capacity, Cost, Experiment, ExperimentRecord, Foresight, FoundMethod, Jobs, Materials, plan,
+};
 use crate::finetune::{FineTuning, finetune_into};
 use crate::run_directory::{RunDirectory, sha256_hex};
 use crate::unlearn::WorkerCommand;
@@ -29,7 +31,7 @@ pub struct DemoOptions {
     /// Seed of everything random.
     pub seed: u64,
     /// Models that are worked on at once.
-    pub jobs: usize,
+    pub jobs: Jobs,
 }
 
 /// The models of the demo in the making.
@@ -76,12 +78,13 @@ pub fn run(
         methods: options.methods,
         oracle_cost: Some(oracle_cost),
     };
+    let foresight = Foresight::of(&spec, &materials, &plan(&spec))?;
     let experiment = Experiment {
         spec: &spec,
         materials: &materials,
         run,
         worker,
-        jobs: options.jobs,
+        jobs: (options.jobs).at_once(foresight.bytes_each(), Capacity::now()),
     };
     experiment.run(observer)
 }

@@ -14,7 +14,7 @@ use super::making::Made;
 use super::numbers::{Written, number};
 use super::plan::PlannedSubject;
 use super::record::Cost;
-use super::run::Experiment;
+use super::run::{Experiment, Materials};
 use crate::answers::{AnswerSet, TextPair};
 use crate::error::Result;
 use crate::event::{Event, Observer};
@@ -105,7 +105,7 @@ impl FinetuneSpec {
         None
     }
 
-    fn fine_tuning(&self, documents: usize, seed: u64) -> FineTuning {
+    pub(super) fn fine_tuning(&self, documents: usize, seed: u64) -> FineTuning {
         FineTuning {
             steps: FineTuning::steps_of_epochs(self.epochs, documents, self.batch_size),
             batch_size: self.batch_size,
@@ -149,7 +149,7 @@ impl Experiment<'_> {
         observer: &mut Observer,
     ) -> Result<Made> {
         let base = &anchor.settings.base;
-        let documents = self.documents(anchor);
+        let documents = self.materials.documents(anchor);
         let tuning = anchor.settings.fine_tuning(documents.len(), anchor.seed);
         let inputs = Inputs {
             base: model_identity(&[base], "")?.to_string(),
@@ -181,11 +181,13 @@ impl Experiment<'_> {
         observer(Event::StageFinished { remark });
         Ok(made)
     }
+}
 
-    fn documents(&self, anchor: &PlannedFineTuning) -> Vec<TextPair> {
-        let materials = self.materials;
-        let forget = (materials.forget.iter()).filter(|_| anchor.learns_forget_set);
-        forget.chain(&materials.retain).cloned().collect()
+impl Materials {
+    /// What an anchor learns.
+    pub(super) fn documents(&self, anchor: &PlannedFineTuning) -> Vec<TextPair> {
+        let forget = self.forget.iter().filter(|_| anchor.learns_forget_set);
+        forget.chain(&self.retain).cloned().collect()
     }
 }
 

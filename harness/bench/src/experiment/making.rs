@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{Making, ORIGINAL, PlannedSubject, PlannedUnlearning};
 use super::record::{Cost, MachineCost, SubjectKind};
-use super::run::Experiment;
+use super::run::{Experiment, Materials};
+use super::spec::ExperimentSpec;
 use super::trail::TrailPoint;
 use crate::error::{BenchError, Result};
 use crate::event::{Event, Observer};
@@ -55,6 +56,18 @@ impl Made {
     }
 }
 
+impl PlannedUnlearning {
+    /// Random weights whose L2 norm is so many times that of the model's.
+    pub(super) fn noise(size: f64) -> Self {
+        Self {
+            method: NOISE_METHOD.into(),
+            settings: vec![format!("{NOISE_SIZE}={size}")],
+            learning_rate: 1.0,
+            steps: 1,
+        }
+    }
+}
+
 impl Experiment<'_> {
     /// Makes a model, or finds it made. `changes` are the relative changes of the models before.
     pub(super) fn make(
@@ -71,7 +84,7 @@ impl Experiment<'_> {
             }),
             Making::FineTuning(anchor) => self.fine_tuned(planned, anchor, observer),
             Making::Unlearning(unlearning) => {
-                let job = self.job(&self.original(), unlearning, seed)?;
+                let job = self.job(unlearning, seed)?;
                 self.unlearned(planned, job, observer)
             }
             Making::Noise(times) => {
@@ -79,13 +92,7 @@ impl Experiment<'_> {
                     let message = "noise: no method changed the model, so there is no size for it";
                     BenchError::Request(message.into())
                 })?;
-                let unlearning = PlannedUnlearning {
-                    method: NOISE_METHOD.into(),
-                    settings: vec![format!("{NOISE_SIZE}={}", times * change)],
-                    learning_rate: 1.0,
-                    steps: 1,
-                };
-                let job = self.job(&self.original(), &unlearning, seed)?;
+                let job = self.job(&PlannedUnlearning::noise(times * change), seed)?;
                 self.unlearned(planned, job, observer)
             }
         }
@@ -194,55 +201,9 @@ impl Experiment<'_> {
         outcome
     }
 
-    fn job(
-        &self,
-        original: &Path,
-        unlearning: &PlannedUnlearning,
-        seed: u64,
-    ) -> Result<UnlearnJob> {
-        let id = &unlearning.method;
-        let (library, description) = self.materials.methods.get(id).ok_or_else(|| {
-            BenchError::Request(format!("method {id} was not looked up for this experiment"))
-        })?;
-        let wants = [Need::Retain, Need::Normal, Need::Mismatch];
-        let wants_retain = wants.into_iter().any(|need| description.needs(need));
-        if wants_retain && self.materials.retain.is_empty() {
-            let message = format!("method {id} needs a retain set: `retain: TASK`");
-            return Err(BenchError::Request(message));
-        }
-        let spec = &self.spec.unlearn;
-        Ok(UnlearnJob {
-            model: original.to_owned(),
-            device: DeviceName::Cpu,
-            library: library.clone(),
-            options: description.parse_settings(&unlearning.settings)?,
-            forget_task: self.spec.forget.clone(),
-            forget: self.materials.forget.clone(),
-            retain_task: self.spec.retain.clone().unwrap_or_default(),
-            retain: if wants_retain {
-                self.materials.retain.clone()
-            } else {
-                Vec::new()
-            },
-            normal_task: String::new(),
-            normal: Vec::new(),
-            alternate_task: String::new(),
-            alternate: Vec::new(),
-            refusals: REFUSALS.map(str::to_owned).to_vec(),
-            mismatched_answers: description.default_count("mismatched_answers"),
-            training: TrainingOptions {
-                steps: unlearning.steps,
-                batch_size: spec.batch_size,
-                learning_rate: unlearning.learning_rate,
-                warmup_steps: spec.warmup_steps,
-                optimizer: OptimizerOptions::adamw(spec.weight_decay),
-                max_gradient_norm: (spec.max_grad_norm > 0.0).then_some(spec.max_grad_norm),
-                seed,
-                save_every: spec.checkpoint_every(unlearning.steps),
-                ..TrainingOptions::default()
-            },
-            output: PathBuf::new(),
-        })
+    fn job(&self, unlearning: &PlannedUnlearning, seed: u64) -> Result<UnlearnJob> {
+        let original = self.original();
+        self.materials.job(self.spec, &original, unlearning, seed)
     }
 
     /// Where the original is, or will be.
@@ -255,6 +216,61 @@ impl Experiment<'_> {
 
     pub(super) fn directory(&self, planned: &PlannedSubject) -> PathBuf {
         self.run.join("models").join(planned.file_name())
+    }
+}
+
+impl Materials {
+    /// What a method is asked for on the model at `original`.
+    pub(super) fn job(
+        &self,
+        spec: &ExperimentSpec,
+        original: &Path,
+        unlearning: &PlannedUnlearning,
+        seed: u64,
+    ) -> Result<UnlearnJob> {
+        let id = &unlearning.method;
+        let (library, description) = self.methods.get(id).ok_or_else(|| {
+            BenchError::Request(format!("method {id} was not looked up for this experiment"))
+        })?;
+        let wants = [Need::Retain, Need::Normal, Need::Mismatch];
+        let wants_retain = wants.into_iter().any(|need| description.needs(need));
+        if wants_retain && self.retain.is_empty() {
+            let message = format!("method {id} needs a retain set: `retain: TASK`");
+            return Err(BenchError::Request(message));
+        }
+        let unlearn = &spec.unlearn;
+        Ok(UnlearnJob {
+            model: original.to_owned(),
+            device: DeviceName::Cpu,
+            library: library.clone(),
+            options: description.parse_settings(&unlearning.settings)?,
+            forget_task: spec.forget.clone(),
+            forget: self.forget.clone(),
+            retain_task: spec.retain.clone().unwrap_or_default(),
+            retain: if wants_retain {
+                self.retain.clone()
+            } else {
+                Vec::new()
+            },
+            normal_task: String::new(),
+            normal: Vec::new(),
+            alternate_task: String::new(),
+            alternate: Vec::new(),
+            refusals: REFUSALS.map(str::to_owned).to_vec(),
+            mismatched_answers: description.default_count("mismatched_answers"),
+            training: TrainingOptions {
+                steps: unlearning.steps,
+                batch_size: unlearn.batch_size,
+                learning_rate: unlearning.learning_rate,
+                warmup_steps: unlearn.warmup_steps,
+                optimizer: OptimizerOptions::adamw(unlearn.weight_decay),
+                max_gradient_norm: (unlearn.max_grad_norm > 0.0).then_some(unlearn.max_grad_norm),
+                seed,
+                save_every: unlearn.checkpoint_every(unlearning.steps),
+                ..TrainingOptions::default()
+            },
+            output: PathBuf::new(),
+        })
     }
 }
 

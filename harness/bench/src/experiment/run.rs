@@ -60,7 +60,7 @@ pub struct Experiment<'a> {
     pub materials: &'a Materials,
     /// Where everything is kept.
     pub run: &'a RunDirectory,
-    /// How methods are run.
+    /// How a method is run where it runs alone.
     pub worker: &'a WorkerCommand,
     /// Models that are worked on at once.
     pub jobs: usize,
@@ -79,8 +79,13 @@ impl Experiment<'_> {
         for wave in planned.chunk_by(|one, next| one.wave() == next.wave()) {
             let before = subjects.len();
             let progress = Progress::new(before, planned.len(), "made and measured");
+            let worker = self.worker.beside(self.jobs.min(wave.len()));
+            let sharing = Experiment {
+                worker: &worker,
+                ..*self
+            };
             let ready = in_parallel(wave, self.jobs, &progress, observer, |planned, observer| {
-                self.ready(planned, &changes, observer)
+                sharing.ready(planned, &changes, observer)
             })?;
             for (planned, (outcome, made)) in wave.iter().zip(ready) {
                 subjects.push(planned.subject(outcome, made.as_ref()));

@@ -26,10 +26,23 @@ const LINES: usize = 64;
 pub struct WorkerCommand {
     /// The program.
     pub program: PathBuf,
-    /// Its arguments.
+    /// Its arguments; `--threads N` follows them.
     pub arguments: Vec<String>,
+    /// Threads that it computes with.
+    pub threads: usize,
     /// What ends the child.
     pub limits: ChildLimits,
+}
+
+impl WorkerCommand {
+    /// The same where several children run at once: each with its share of the threads.
+    #[must_use]
+    pub fn beside(&self, children: usize) -> Self {
+        Self {
+            threads: (self.threads / children.max(1)).max(1),
+            ..self.clone()
+        }
+    }
 }
 
 /// What a child may take before it is ended.
@@ -77,6 +90,7 @@ impl ChildProcess {
     pub(super) fn start(command: &WorkerCommand, job: &Job, library: &Path) -> Result<Self> {
         let mut child = Command::new(&command.program)
             .args(&command.arguments)
+            .args(["--threads", &command.threads.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -34,10 +34,12 @@ pub use model_step::{ModelStep, Passes, Remembered, SpawnedModels};
 pub use options::{OptimizerOptions, SequentialParts, TrainedParameters, TrainingOptions};
 pub use own_loop::{BatchSource, LoopParts, OwnLoop, RememberedAnswers, Report};
 pub use parent::{find_method, is_interrupted, run};
-pub use plan::{RolePlan, TrainingMemory, UnlearnPlan};
+pub use plan::{RolePlan, UnlearnPlan};
 pub use record::UnlearnSummary;
 pub use refusals::REFUSALS;
 pub use saving::{CHECKPOINTS, checkpoint_path};
 pub use step_log::read_steps;
 pub use stop_rule::StopRule;
 pub use worker::serve;
+
+pub(crate) use process::spare_memory_bytes;

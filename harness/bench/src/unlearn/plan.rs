@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use candle_core::Device;
 use harness_engine::Encoder;
 use harness_host::{MethodDescription, Need, Role};
 use harness_model::train::Positions;
-use harness_model::{DecoderSpec, Lora, Model, ModelDescription, PassFlops};
+use harness_model::{DecoderSpec, Model, ModelDescription, PassFlops};
 use serde::Serialize;
 
 use super::job::UnlearnJob;
@@ -15,13 +14,10 @@ use super::options::{OptimizerOptions, TrainedParameters, TrainingOptions};
 use super::role_data::RoleData;
 use super::trainee::matching;
 use crate::error::Result;
+use crate::training_memory::{TrainingDemand, TrainingMemory, adapter_elements};
 
-/// Weights, gradients and moments are f32.
-const F32_BYTES: usize = size_of::<f32>();
 /// Steps whose batches are looked at; later ones are much the same.
 const STEPS_LOOKED_AT: usize = 200;
-/// A process with a tokenizer and nothing else.
-const PROCESS_BYTES: usize = 60 << 20;
 
 /// A run that has not begun.
 #[derive(Clone, Debug, Serialize)]
@@ -55,34 +51,6 @@ pub struct RolePlan {
     pub tokens: usize,
     /// Tokens of the longest.
     pub longest: usize,
-}
-
-/// Bytes of memory at the peak, by what takes them.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[allow(clippy::struct_field_names, reason = "the names carry their unit")]
-pub struct TrainingMemory {
-    /// The model in training.
-    pub weights_bytes: usize,
-    /// A frozen copy of what is trained.
-    pub original_bytes: usize,
-    /// Gradients.
-    pub gradients_bytes: usize,
-    /// The optimiser's moments.
-    pub moments_bytes: usize,
-    /// What the largest step keeps for its gradients, or what writing the model takes, whichever is more.
-    pub activations_bytes: usize,
-}
-
-impl TrainingMemory {
-    /// All of it, with the process's own.
-    pub fn total_bytes(&self) -> usize {
-        PROCESS_BYTES
-            + self.weights_bytes
-            + self.original_bytes
-            + self.gradients_bytes
-            + self.moments_bytes
-            + self.activations_bytes
-    }
 }
 
 /// The batches of the first steps.
@@ -194,14 +162,7 @@ fn trained_elements(
             let chosen: BTreeSet<String> = matching(pattern, &names)?;
             elements.retain(|name, _| chosen.contains(name));
         }
-        TrainedParameters::Adapter { lora, .. } => {
-            let adapter = Lora::new(spec, lora.clone(), 0, &Device::Cpu)?;
-            let (_, variables) = adapter.trainable(0)?;
-            let own = variables.iter();
-            elements = own
-                .map(|(name, own)| (name.clone(), own.elem_count()))
-                .collect();
-        }
+        TrainedParameters::Adapter { lora, .. } => return adapter_elements(spec, lora.clone()),
     }
     Ok(elements)
 }
@@ -213,35 +174,21 @@ fn memory(
     compares: bool,
     ahead: &StepsAhead,
 ) -> TrainingMemory {
-    let spec = &model.spec;
-    let whole = spec.parameters() * F32_BYTES;
-    let trained = trained_parameters * F32_BYTES;
-    let adapter = matches!(training.parameters, TrainedParameters::Adapter { .. });
-    let quantized = matches!(
-        training.parameters,
-        TrainedParameters::Adapter {
-            quantized: true,
-            ..
-        }
-    );
-    let layer = spec.layer_training_floats() * F32_BYTES;
-    let kept = if training.activation_checkpoints {
-        spec.layers.len() * spec.width * F32_BYTES + layer
-    } else {
-        spec.layers.len() * layer
+    let (adapter, quantized) = match training.parameters {
+        TrainedParameters::Adapter { quantized, .. } => (true, quantized),
+        TrainedParameters::All | TrainedParameters::Matching(_) => (false, false),
     };
-    TrainingMemory {
-        weights_bytes: match model.quantized_bytes {
-            Some(bytes) if quantized => bytes,
-            // Other models are read whole before their matrices are put into blocks.
-            _ => whole,
-        },
-        original_bytes: if compares && !adapter { trained } else { 0 },
-        gradients_bytes: trained,
-        moments_bytes: match training.optimizer {
-            OptimizerOptions::AdamW { .. } => 2 * trained,
+    TrainingMemory::of(&TrainingDemand {
+        spec: &model.spec,
+        // Other models are read whole before their matrices are put into blocks.
+        quantized_bytes: model.quantized_bytes.filter(|_| quantized),
+        trained_parameters,
+        keeps_original: compares && !adapter,
+        moments: match training.optimizer {
+            OptimizerOptions::AdamW { .. } => 2,
             OptimizerOptions::Sgd => 0,
         },
-        activations_bytes: (kept * ahead.largest_batch).max(whole),
-    }
+        activation_checkpoints: training.activation_checkpoints,
+        batch_tokens: ahead.largest_batch,
+    })
 }

@@ -12,6 +12,12 @@ const INTERVAL: Duration = Duration::from_millis(250);
 const RESERVE_BYTES: u64 = 1 << 30;
 const RESERVE_SHARE: u64 = 10;
 
+/// Memory that is free now, less what everything else on the machine is left; `None` where the system does not tell.
+pub(crate) fn spare_memory_bytes() -> Option<u64> {
+    let free = free_memory_bytes()?;
+    Some(free - (free / RESERVE_SHARE).min(RESERVE_BYTES))
+}
+
 /// A process's resident memory, and its bound.
 pub(super) struct ResidentMemory {
     /// Absent where the system does not tell.
@@ -26,14 +32,10 @@ pub(super) struct ResidentMemory {
 impl ResidentMemory {
     /// Watches a process; without a limit, what is free now less a reserve is the limit.
     pub(super) fn of(process: u32, limit_bytes: Option<u64>) -> Self {
-        let free = || {
-            let free = free_memory_bytes()?;
-            Some(free - (free / RESERVE_SHARE).min(RESERVE_BYTES))
-        };
         Self {
             system: System::new().ok(),
             process: Pid::from_u32(process),
-            limit_bytes: limit_bytes.or_else(free).unwrap_or(u64::MAX),
+            limit_bytes: limit_bytes.or_else(spare_memory_bytes).unwrap_or(u64::MAX),
             last_bytes: 0,
             peak_bytes: 0,
             looked: None,

@@ -1,12 +1,11 @@
 //! `harness demo`: the whole story on a small made-up world.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use harness_bench::demo::DemoOptions;
-use harness_bench::experiment::NOISE_METHOD;
+use harness_bench::experiment::{Jobs, NOISE_METHOD};
 use harness_bench::{RunDirectory, demo};
 use harness_data::DataSource;
 use harness_host::MethodPath;
@@ -14,8 +13,9 @@ use harness_task::TaskLibrary;
 
 use super::bench::{competitors, find_all, write_outputs};
 use crate::locations::{method_folders, task_folders};
+use crate::options::worker;
+use crate::output;
 use crate::progress::Terminal;
-use crate::{options, output};
 
 /// Watch a small model learn a made-up world, forget a part of it, and be attacked; ends in the scorecard
 ///
@@ -35,9 +35,10 @@ pub(crate) struct Demo {
     /// Seed of weights, order of documents and attack
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Models to work on at once, which share the threads between them; the numbers do not depend on it
-    #[arg(long, value_name = "N", default_value = "1")]
-    jobs: NonZeroUsize,
+    /// Models to work on at once, which share the threads between them: a number, or auto, as many as threads and free memory
+    /// allow; the scores do not depend on it
+    #[arg(long, value_name = "N", default_value_t)]
+    jobs: Jobs,
     /// Folder with further method libraries (repeatable)
     #[arg(long, value_name = "DIR")]
     method_path: Vec<PathBuf>,
@@ -59,11 +60,11 @@ impl Demo {
             DemoOptions {
                 methods,
                 seed: self.seed,
-                jobs: self.jobs.get(),
+                jobs: self.jobs,
             },
             &library,
             &DataSource::new(Vec::new()),
-            &options::worker_of_jobs(self.jobs)?,
+            &worker()?,
             &run,
             &mut |event| terminal.show(event),
         )?;

@@ -3,27 +3,26 @@
 mod materials;
 mod measures;
 mod outputs;
+mod plan_text;
 mod utility;
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use harness_bench::RunDirectory;
 use harness_bench::experiment::{
-    Experiment, ExperimentSpec, LEADERBOARD, Making, MethodSpec, PlannedFineTuning, PlannedSubject,
-    plan,
+    Capacity, Experiment, ExperimentSpec, Foresight, Jobs, LEADERBOARD, MethodSpec, plan,
 };
-use harness_report::{Align, Table};
 
 use crate::exit::Refused;
-use crate::options::{TaskOptions, worker_of_jobs};
+use crate::options::{TaskOptions, worker};
 use crate::output;
 use crate::progress::Terminal;
 
 pub(super) use materials::{competitors, find_all};
 pub(super) use outputs::write_outputs;
+use plan_text::PlanText;
 
 /// Run an experiment: every method beside the original and an oracle, on forgetting, utility, relearning and cost
 ///
@@ -85,12 +84,13 @@ pub(crate) struct Bench {
     /// Run directory: models, stages, scorecard.{json,md}, samples.parquet, report.html; runs/NAME unless given
     #[arg(long, value_name = "DIR")]
     output_path: Option<PathBuf>,
-    /// Show the models and what is done with each, and stop
+    /// Show the models, what each comes of and what it takes, and stop
     #[arg(long)]
     dry_run: bool,
-    /// Models to work on at once, which share the threads between them; the numbers do not depend on it
-    #[arg(long, value_name = "N", default_value = "1")]
-    jobs: NonZeroUsize,
+    /// Models to work on at once, which share the threads between them: a number, or auto, as many as threads and free memory
+    /// allow; the scores do not depend on it
+    #[arg(long, value_name = "N", default_value_t)]
+    jobs: Jobs,
     /// Print the JSON Schema of experiment files, for editors, and stop
     #[arg(long)]
     schema: bool,
@@ -119,7 +119,17 @@ impl Bench {
         let mut terminal = Terminal::default();
         let materials = self.materials(&mut spec, &mut terminal)?;
         let subjects = plan(&spec);
-        output::print(&format!("{}\n", plan_text(&spec, &subjects)))?;
+        let foresight = Foresight::of(&spec, &materials, &subjects)?;
+        let capacity = Capacity::now();
+        let jobs = self.jobs.at_once(foresight.bytes_each(), capacity);
+        let planned = PlanText {
+            spec: &spec,
+            subjects: &subjects,
+            foresight: &foresight,
+            capacity,
+            jobs,
+        };
+        output::print(&format!("{planned}\n"))?;
         if self.dry_run {
             return Ok(());
         }
@@ -128,8 +138,8 @@ impl Bench {
             spec: &spec,
             materials: &materials,
             run: &run,
-            worker: &worker_of_jobs(self.jobs)?,
-            jobs: self.jobs.get(),
+            worker: &worker()?,
+            jobs,
         };
         let record = experiment.run(&mut |event| terminal.show(event))?;
         let text = write_outputs(&record, run.path())?;
@@ -167,58 +177,4 @@ impl Bench {
         spec.check("harness bench")?;
         Ok(spec)
     }
-}
-
-/// The models in the order in which they are made and measured.
-fn plan_text(spec: &ExperimentSpec, subjects: &[PlannedSubject]) -> String {
-    let mut table = Table::new(&[
-        ("Model", Align::Left),
-        ("Seed", Align::Right),
-        ("Comes of", Align::Left),
-    ]);
-    for subject in subjects {
-        let making = match &subject.making {
-            Making::Given(path) => path.display().to_string(),
-            Making::FineTuning(anchor) => fine_tuning_text(spec, anchor),
-            Making::Noise(times) => {
-                format!("the original and random weights, {times} × the methods' change")
-            }
-            Making::Unlearning(run) => {
-                let settings = run.settings.iter().map(|setting| format!(", {setting}"));
-                let settings: String = settings.collect();
-                format!(
-                    "{} steps of {} at {:e}{settings}",
-                    run.steps, run.method, run.learning_rate
-                )
-            }
-        };
-        let seed = subject.seed.map_or(String::new(), |seed| seed.to_string());
-        table.push(vec![subject.row.clone(), seed, making]);
-    }
-    format!(
-        "Experiment {}: {} models, useful for {}\n\n{}",
-        spec.name,
-        subjects.len(),
-        match spec.utility.as_slice() {
-            [] => "nothing that is measured".to_owned(),
-            tasks => tasks.join(", "),
-        },
-        table.plain()
-    )
-}
-
-fn fine_tuning_text(spec: &ExperimentSpec, anchor: &PlannedFineTuning) -> String {
-    let forget = anchor.learns_forget_set.then_some(&spec.forget);
-    let tasks: Vec<&str> = (forget.into_iter().chain(&spec.retain))
-        .map(String::as_str)
-        .collect();
-    let settings = &anchor.settings;
-    format!(
-        "{} epochs of {} at {:e}, seed {}, on {}",
-        settings.epochs,
-        tasks.join(" and "),
-        settings.learning_rate,
-        anchor.seed,
-        settings.base.display()
-    )
 }

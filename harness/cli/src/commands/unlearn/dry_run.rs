@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use harness_bench::TrainingMemory;
 use harness_bench::unlearn::{
-    OptimizerOptions, SequentialParts, TrainedParameters, TrainingMemory, TrainingOptions,
-    UnlearnJob, UnlearnPlan,
+    OptimizerOptions, SequentialParts, TrainedParameters, TrainingOptions, UnlearnJob, UnlearnPlan,
 };
 use harness_engine::free_memory_bytes;
 use harness_host::{MethodDescription, Need};
