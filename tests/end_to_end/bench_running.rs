@@ -41,7 +41,14 @@ fn anchors_are_made_of_a_base_as_finetune_makes_them() {
     write_model_of_seed(&world.path("base"), 5);
     world.write("e.yaml", ANCHORS);
     let plan = world.succeeds(&["bench", "e.yaml", "--dry-run"]).stdout;
-    assert!(plan.contains("oracle twin") && plan.contains("2 epochs of tasks/others.yaml"));
+    for part in [
+        "oracle twin",
+        "2 epochs of tasks/others.yaml",
+        "made and measured first, then oracles and methods side by side.\n",
+        " GiB each, ",
+    ] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
     world.succeeds(&["bench", "e.yaml", "--output-path", "run"]);
     let finetune = [
         "finetune",
@@ -181,7 +188,8 @@ fn neither_jobs_nor_kills_change_a_byte_and_no_stage_is_finished_twice() {
     write_model_of_seed(&world.path("base"), 5);
     world.write("e.yaml", SEVERAL);
     let start = Instant::now();
-    world.succeeds(&["bench", "e.yaml", "--output-path", "whole"]);
+    let alone = ["bench", "e.yaml", "--output-path", "whole", "--jobs", "1"];
+    world.succeeds(&alone);
     let whole = start.elapsed();
     let run = ["bench", "e.yaml", "--output-path", "run", "--jobs", "2"];
     let mut kills = 0;
@@ -319,6 +327,43 @@ noise: false
     assert_eq!(point["step"], 4);
     assert_eq!(point["forget"], original["forget"]);
     assert_eq!(point["utility"], original["utility"]);
+}
+
+#[test]
+fn a_plan_says_what_each_model_takes_and_what_cannot_be_made() {
+    let world = World::new();
+    let experiment = "model: model
+forget: tasks/facts.yaml
+retain: tasks/others.yaml
+utility: []
+methods: [grad_ascent, npo, {method: npo, name: npo gentle, learning_rates: [1e-6]}]
+unlearn: {batch_size: 2}
+";
+    let plan = |experiment: &str, jobs: &str| {
+        world.write("e.yaml", experiment);
+        world
+            .succeeds(&["bench", "e.yaml", "--dry-run", "--jobs", jobs])
+            .stdout
+    };
+    let text = plan(experiment, "7");
+    let memory = |row: &str| {
+        let line = text.lines().find(|line| line.starts_with(row)).unwrap();
+        line.split_once(" GiB")
+            .map(|(before, _)| before.split_whitespace().last().unwrap().to_owned())
+    };
+    assert_eq!(memory("original "), None, "{text}");
+    assert!(memory("grad_ascent ").is_some() && memory("noise ").is_some());
+    assert_eq!(memory("npo "), memory("npo gentle "));
+    assert!(text.contains("then noise, whose size depends on the methods; attacks"));
+    assert!(text.contains("\n7 at a time: "), "{text}");
+
+    let greedy = plan(
+        &experiment.replace("batch_size: 2", "batch_size: 500"),
+        "auto",
+    );
+    assert!(greedy.contains("grad_ascent will fail: "), "{greedy}");
+    let parts = ["--jobs", "auto, or a positive number"];
+    world.fails(2, &["bench", "e.yaml", "--jobs", "0"], &parts);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 use harness_engine::Encoder;
 use harness_model::{Model, ModelDescription};
 
+use super::anchors::PlannedFineTuning;
 use super::plan::{Making, PlannedSubject, PlannedUnlearning};
 use super::run::Materials;
 use super::spec::ExperimentSpec;
@@ -51,43 +52,22 @@ impl Foresight {
         let base = spec.finetune.as_ref().map(|own| &own.base);
         let original = (spec.model.as_ref().or(base))
             .ok_or_else(|| BenchError::Request("there is no original".into()))?;
-        let view = View {
+        let noise = PlannedUnlearning::noise(1.0);
+        let mut view = View {
             spec,
             materials,
             original,
+            known: BTreeMap::new(),
         };
-        let mut known: BTreeMap<Alike, Foreseen> = BTreeMap::new();
-        let noise = PlannedUnlearning::noise(1.0);
         let mut models = Vec::new();
         for subject in subjects {
-            let unlearning = match &subject.making {
-                Making::Given(_) => {
-                    models.push(Foreseen::Given);
-                    continue;
-                }
-                Making::FineTuning(anchor) => {
-                    let documents = materials.documents(anchor);
-                    let settings = &anchor.settings;
-                    let tuning = settings.fine_tuning(documents.len(), anchor.seed);
-                    let bytes = fine_tuning_bytes(&settings.base, &tuning, &documents)?;
-                    models.push(Foreseen::Bytes(bytes));
-                    continue;
-                }
-                Making::Unlearning(unlearning) => unlearning,
-                Making::Noise(_) => &noise,
-            };
-            let alike = (
-                unlearning.method.as_str(),
-                unlearning.settings.as_slice(),
-                unlearning.steps,
-            );
             let seed = subject.seed.unwrap_or(0);
-            let foreseen = known.entry(alike);
-            models.push(
-                foreseen
-                    .or_insert_with(|| view.unlearning(unlearning, seed))
-                    .clone(),
-            );
+            models.push(match &subject.making {
+                Making::Given(_) => Foreseen::Given,
+                Making::FineTuning(anchor) => view.fine_tuning(anchor)?,
+                Making::Unlearning(unlearning) => view.unlearning(unlearning, seed),
+                Making::Noise(_) => view.unlearning(&noise, seed),
+            });
         }
         Ok(Self {
             models,
@@ -110,19 +90,33 @@ struct View<'a> {
     materials: &'a Materials,
     /// The original, or what is of its size.
     original: &'a Path,
+    known: BTreeMap<Alike<'a>, Foreseen>,
 }
 
-impl View<'_> {
-    fn unlearning(&self, unlearning: &PlannedUnlearning, seed: u64) -> Foreseen {
+impl<'a> View<'a> {
+    fn fine_tuning(&self, anchor: &PlannedFineTuning) -> Result<Foreseen> {
+        let documents = self.materials.documents(anchor);
+        let settings = &anchor.settings;
+        let tuning = settings.fine_tuning(documents.len(), anchor.seed);
+        fine_tuning_bytes(&settings.base, &tuning, &documents).map(Foreseen::Bytes)
+    }
+
+    fn unlearning(&mut self, unlearning: &'a PlannedUnlearning, seed: u64) -> Foreseen {
+        let (method, settings) = (&unlearning.method, &unlearning.settings);
+        let alike = (method.as_str(), settings.as_slice(), unlearning.steps);
+        if let Some(foreseen) = self.known.get(&alike) {
+            return foreseen.clone();
+        }
         let plan = || {
             let job = (self.materials).job(self.spec, self.original, unlearning, seed)?;
-            let (_, method) = &self.materials.methods[&unlearning.method];
-            UnlearnPlan::of(&job, method)
+            UnlearnPlan::of(&job, &self.materials.methods[method].1)
         };
-        match plan() {
+        let foreseen = match plan() {
             Ok(plan) => Foreseen::Bytes(plan.memory.total_bytes()),
             Err(error) => Foreseen::Failure(error.to_string()),
-        }
+        };
+        self.known.insert(alike, foreseen.clone());
+        foreseen
     }
 
     fn attacked_bytes(&self) -> Result<usize> {
