@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use harness_bench::experiment::{
-    CompositePart, CompositeScores, DocumentScores, Outcome, Scorecard, Scores, Standing, Subject,
-    SubjectKind, UtilityScores,
+    CompositePart, CompositeScores, Demands, DocumentScores, Outcome, Scorecard, Scores, Standing,
+    Subject, SubjectKind, UtilityScores,
 };
 use harness_metric::Bootstrap;
 
@@ -108,6 +108,7 @@ fn subject(kind: SubjectKind, row: &str, seed: Option<u64>, scores: Scores) -> S
         outcome: Outcome::Measured(Box::new(scores)),
         cost: None,
         machine_cost: None,
+        trail: Vec::new(),
     }
 }
 
@@ -130,7 +131,7 @@ fn method(seed: u64, ratio: f64) -> Subject {
 }
 
 fn card(subjects: &[Subject]) -> Scorecard {
-    Scorecard::new(subjects, DRAWS).unwrap()
+    Scorecard::new(subjects, Demands::default(), DRAWS).unwrap()
 }
 
 fn standing<'a>(card: &'a Scorecard, row: &str) -> &'a Standing {

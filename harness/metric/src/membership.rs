@@ -82,7 +82,7 @@ pub fn privacy_leakage(unlearned_auc: f64, reference_auc: f64) -> Result<f64, Me
 }
 
 /// How near an area under the ROC curve is to that of a model that never saw the forget set, relative to the latter: 1 the same, 0 as
-/// far away as the whole of it, or further (open-unlearning's s_MIA).
+/// far away as the whole of it, or further (open-unlearning's `s_MIA`).
 ///
 /// # Errors
 /// Where the reference has area 0, and on values that are not finite.

@@ -125,14 +125,13 @@ impl Experiment<'_> {
         let is_kept = self.has_checkpoints(&directory, steps)
             || self.found_trail(&name, &identity, steps)?.is_some();
         let found = self.found_made(&stage, &identity, &directory);
-        let made = match found.filter(|_| is_kept) {
-            Some(made) => made,
-            None => {
-                let made =
-                    self.newly_unlearned(job, &identity, &name, &directory, is_kept, observer)?;
-                self.run.finish(&stage, &identity, &made)?;
-                made
-            }
+        let made = if let Some(made) = found.filter(|_| is_kept) {
+            made
+        } else {
+            let made =
+                self.newly_unlearned(job, &identity, &name, &directory, is_kept, observer)?;
+            self.run.finish(&stage, &identity, &made)?;
+            made
         };
         let trail = self.measured_trail(&name, &identity, &directory, steps, observer)?;
         if !self.spec.unlearn.keep_checkpoints {

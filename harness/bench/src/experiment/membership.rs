@@ -112,12 +112,12 @@ impl<'a> Anchors<'a> {
         &self,
         runs: &[&'a Scores],
         bootstrap: Bootstrap,
-    ) -> Result<BTreeMap<String, Privacy>, MetricError> {
+    ) -> BTreeMap<String, Privacy> {
         let mut all = BTreeMap::new();
         let both = Attacked::new(runs, self.reference())
             .zip(Attacked::new(&self.oracles, self.reference()));
         let Some((own, oracle)) = both else {
-            return Ok(all);
+            return all;
         };
         for attack in Attack::ALL {
             let Some(sizes) = own
@@ -143,6 +143,6 @@ impl<'a> Anchors<'a> {
                 all.insert(attack.name().to_owned(), privacy);
             }
         }
-        Ok(all)
+        all
     }
 }

@@ -55,4 +55,4 @@ pub use scorecard::{Row, Scorecard};
 pub use spec::{ExperimentSpec, LEADERBOARD, Limits, MethodSpec, UnlearnSpec};
 pub use standing::{HEADLINE, OVER_FORGOTTEN, RelearnTime, RelearnTimes, Standing};
 pub use trail::{TrailPoint, TrailStep};
-pub use truth::{RowForgetQuality, truth_ratio_task};
+pub use truth::{RowForgetQuality, gives_truth_ratios, truth_ratio_task};

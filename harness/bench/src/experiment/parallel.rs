@@ -180,13 +180,11 @@ mod tests {
             let begun = AtomicUsize::new(0);
             let (outcome, _) = heard(jobs, |item, _| {
                 begun.fetch_add(1, Ordering::Relaxed);
-                match item {
-                    4 => Err(BenchError::Request("four".into())),
-                    _ => {
-                        std::thread::sleep(std::time::Duration::from_millis(50));
-                        Ok(*item)
-                    }
+                if *item == 4 {
+                    return Err(BenchError::Request("four".into()));
                 }
+                std::thread::sleep(std::time::Duration::from_millis(50));
+                Ok(*item)
             });
             assert_eq!(outcome.unwrap_err().to_string(), "four");
             assert!(begun.load(Ordering::Relaxed) <= jobs);

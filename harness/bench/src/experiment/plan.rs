@@ -117,7 +117,8 @@ impl ExperimentSpec {
 }
 
 fn of_noise(spec: &ExperimentSpec, times: f64) -> Vec<PlannedSubject> {
-    let row = if times == 1.0 {
+    let is_once = (times - 1.0).abs() < f64::EPSILON;
+    let row = if is_once {
         "noise".to_owned()
     } else {
         format!("noise × {times}")

@@ -44,7 +44,7 @@ pub struct ExperimentSpec {
     /// Task like the forget set that no model has seen: what membership attacks tell it from.
     #[serde(default)]
     pub holdout: Option<String>,
-    /// Task whose truth ratios are compared with the oracle's: TOFU's forget quality.
+    /// Task whose truth ratios are compared with the oracle's: TOFU's forget quality; the forget task itself, if absent and it has them.
     #[serde(default)]
     pub truth_ratio: Option<String>,
     /// Task with choices about what is to be forgotten, such as `wmdp_bio`.

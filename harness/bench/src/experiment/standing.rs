@@ -162,7 +162,7 @@ impl<'a> Anchors<'a> {
             is_over_forgotten: forgetting.get(HEADLINE).is_some_and(is_over),
             worst_utility: worst.map(|(task, figure)| (task.clone(), figure.value)),
             membership: self.membership(runs, bootstrap)?,
-            privacy: self.privacy(runs, bootstrap)?,
+            privacy: self.privacy(runs, bootstrap),
             forget_quality: self.forget_quality(runs)?,
             forgetting_choice: self.forgetting_choice(runs, bootstrap),
             retention: self.retention(runs, bootstrap)?,

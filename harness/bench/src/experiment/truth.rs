@@ -35,21 +35,25 @@ pub struct RowForgetQuality {
     pub by_seed: Vec<f64>,
 }
 
+/// Whether a task has truth ratios among its metrics.
+pub fn gives_truth_ratios(spec: &TaskSpec) -> bool {
+    let mut metrics = spec.metric_list.iter();
+    spec.output_type == OutputType::Answer && metrics.any(|metric| metric.name == TRUTH_RATIO)
+}
+
 /// Loads a task for its truth ratios alone.
 ///
 /// # Errors
 /// When the task has none, or its data cannot be read.
 pub fn truth_ratio_task(mut spec: TaskSpec, source: &DataSource) -> Result<Task> {
-    let is_ratio = |name: &str| name == TRUTH_RATIO;
-    let has_ratio = spec.metric_list.iter().any(|metric| is_ratio(&metric.name));
-    if spec.output_type != OutputType::Answer || !has_ratio {
+    if !gives_truth_ratios(&spec) {
         let message = format!(
             "truth_ratio: task {} gives no truth ratios: that takes `output_type: answer`, `doc_to_wrong` and the metric {TRUTH_RATIO} (tofu_forget01 has them)",
             spec.task
         );
         return Err(BenchError::Request(message));
     }
-    spec.metric_list.retain(|metric| is_ratio(&metric.name));
+    spec.metric_list.retain(|metric| metric.name == TRUTH_RATIO);
     Ok(Task::load(spec, source)?)
 }
 

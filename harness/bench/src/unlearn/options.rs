@@ -19,7 +19,9 @@ pub struct TrainingOptions {
     pub batch_size: usize,
     /// Micro-batches whose gradients make one step.
     pub gradient_accumulation: usize,
-    /// How the forget set is cut into parts that are forgotten one after the other; absent: it is gone through as a whole.
+    /// How the forget set is cut into parts that are forgotten one after the other; absent: it is gone through as a whole,
+    /// and the run is the same as before there were parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequential: Option<SequentialParts>,
     /// How gradients become steps.
     pub optimizer: OptimizerOptions,

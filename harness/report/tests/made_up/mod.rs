@@ -214,9 +214,9 @@ pub(crate) const METHODS: [(&str, f64, f64, f64); 5] = [
     ("useless", 0.95, 0.9, 2.0),
 ];
 
-pub(crate) fn experiment() -> ExperimentRecord {
+fn anchors() -> Vec<Subject> {
     let known = vec![(0, 1.0), (256, 1.0)];
-    let mut subjects = vec![
+    vec![
         subject(
             "original",
             SubjectKind::Original,
@@ -241,7 +241,11 @@ pub(crate) fn experiment() -> ExperimentRecord {
             Some(0),
             scores(0.7, 0.6, &way_back(30.0), 0),
         ),
-    ];
+    ]
+}
+
+pub(crate) fn experiment() -> ExperimentRecord {
+    let mut subjects = anchors();
     let mut training = Vec::new();
     for (name, strength, useful, samples) in METHODS {
         for seed in 0..3 {

@@ -1,7 +1,9 @@
 //! Loads what an experiment measures besides knowledge of answers and plain utility tasks. Refuses tasks that cannot give it.
 
 use anyhow::Result;
-use harness_bench::experiment::{Composite, ExperimentSpec, Measures, truth_ratio_task};
+use harness_bench::experiment::{
+    Composite, ExperimentSpec, Measures, gives_truth_ratios, truth_ratio_task,
+};
 use harness_data::DataSource;
 use harness_task::{RequestOptions, Task, TaskLibrary};
 
@@ -19,7 +21,12 @@ impl Bench {
     ) -> Result<Measures> {
         let resolve = |name: &String| library.resolve(std::slice::from_ref(name));
         let truth_ratio = match &spec.truth_ratio {
-            None => None,
+            None => {
+                let mut own = resolve(&spec.forget)?;
+                let is_one = own.len() == 1 && gives_truth_ratios(&own[0]);
+                let task = is_one.then(|| truth_ratio_task(own.remove(0), source));
+                task.transpose()?
+            }
             Some(name) => {
                 let mut specs = resolve(name)?;
                 if specs.len() > 1 {
