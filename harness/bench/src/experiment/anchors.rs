@@ -227,7 +227,7 @@ mod tests {
             documents: &documents,
             tuning: settings.fine_tuning(documents.len(), 1),
         };
-        let known = r#"{"base":"identity","documents":[{"prompt":"a","answer":" b"}],"tuning":{"steps":2,"batch_size":4,"learning_rate":1e-5,"warmup_steps":0,"schedule":"linear","weight_decay":0.01,"max_gradient_norm":1.0,"lora_rank":null,"activation_checkpoints":false,"seed":1}}"#;
+        let known = r#"{"base":"identity","documents":[{"prompt":"a","answer":" b"}],"tuning":{"steps":2,"batch_size":4,"learning_rate":0.00001,"warmup_steps":0,"schedule":"linear","weight_decay":0.01,"max_gradient_norm":1.0,"lora_rank":null,"activation_checkpoints":false,"seed":1}}"#;
         assert_eq!(serde_json::to_string(&inputs).unwrap(), known);
     }
 }
