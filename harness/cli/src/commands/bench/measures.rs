@@ -23,9 +23,11 @@ impl Bench {
         let truth_ratio = match &spec.truth_ratio {
             None => {
                 let mut own = resolve(&spec.forget)?;
-                let is_one = own.len() == 1 && gives_truth_ratios(&own[0]);
-                let task = is_one.then(|| truth_ratio_task(own.remove(0), source));
-                task.transpose()?
+                if own.len() == 1 && gives_truth_ratios(&own[0]) {
+                    Some(truth_ratio_task(own.remove(0), source)?)
+                } else {
+                    None
+                }
             }
             Some(name) => {
                 let mut specs = resolve(name)?;
