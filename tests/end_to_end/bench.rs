@@ -218,16 +218,18 @@ fn mistakes_end_before_anything_is_made() {
 }
 
 /// What is measured and asked, and the attacks.
-const KNOWN_STAGES: [&str; 9] = [
-    "relearn-1efbd07e86ce7165 1efbd07e86ce7165",
-    "relearn-412cdd72e0e8636a 412cdd72e0e8636a",
-    "relearn-468e18c087604f25 468e18c087604f25",
-    "relearn-8e86f1636e7bf53a 8e86f1636e7bf53a",
-    "relearn-bf0877cbdf6c718d bf0877cbdf6c718d",
-    "relearn-f14e9248e9ff334e f14e9248e9ff334e",
-    "score-no_op-seed0 8577ffcb229d4172",
-    "score-oracle 6ba807985b951333",
-    "score-original b7b2d277538ff24a",
+const KNOWN_STAGES: [&str; 11] = [
+    "relearn-1baf8d6ce43b635a 1baf8d6ce43b635a",
+    "relearn-23b5b9f976a7b6e1 23b5b9f976a7b6e1",
+    "relearn-2e92948bcaa0cab1 2e92948bcaa0cab1",
+    "relearn-427061654d09342c 427061654d09342c",
+    "relearn-748b44939dfb2c89 748b44939dfb2c89",
+    "relearn-d328cc8ca7082205 d328cc8ca7082205",
+    "relearn-eb7e58594e9df597 eb7e58594e9df597",
+    "relearn-f6b254d36d32780d f6b254d36d32780d",
+    "score-no_op-seed0 acc99da2ea6edaf8",
+    "score-oracle 7f03c20586576e28",
+    "score-original dbd7edfdf574a160",
 ];
 
 /// Whoever has to change these keys makes every unfinished experiment begin anew.

@@ -10,6 +10,7 @@ oracle: oracle
 forget: tasks/facts.yaml
 paraphrased: tasks/reworded.yaml
 retain: tasks/others.yaml
+utility: []
 methods: [grad_ascent, grad_diff]
 unlearn: {steps: 8, batch_size: 3, learning_rates: [4e-3]}
 questions: 0

@@ -146,10 +146,20 @@ fn names(card: &Value) -> Vec<&str> {
 fn record(world: &World, run: &str) -> Value {
     let text = world.read(&format!("{run}/experiment.json"));
     let mut record: Value = serde_json::from_str(&text).unwrap();
-    for subject in record["subjects"].as_array_mut().unwrap() {
-        subject.as_object_mut().unwrap().remove("machine_cost");
-    }
+    without_the_clock(&mut record);
     record
+}
+
+/// What differs from run to run.
+fn without_the_clock(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, _| key != "machine_cost" && key != "seconds");
+            map.values_mut().for_each(without_the_clock);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_the_clock),
+        _ => {}
+    }
 }
 
 /// Starts a run, kills it with SIGKILL when `is_time`, and says whether it was killed before its end.
@@ -299,17 +309,8 @@ noise: false
     world.write("e.yaml", &with("checkpoints: 5, keep_checkpoints: true"));
     world.succeeds(&run);
     assert!(weights() == before.0);
-    let mut after = card(&world, "run");
-    let trail = after["rows"][2]
-        .as_object_mut()
-        .unwrap()
-        .remove("trail")
-        .unwrap();
-    assert_eq!(after, before.1);
-    let steps: Vec<u64> = (trail.as_array().unwrap().iter())
-        .map(|point| point["step"].as_u64().unwrap())
-        .collect();
-    assert_eq!(steps, [1, 2, 3, 4, 5]);
+    // Neither model knows anything, so that there is no scale for F, and the card has no trail.
+    assert_eq!(card(&world, "run"), before.1);
 
     // The checkpoint as a method's result that somebody else made: the same place between the anchors.
     let at = "run/models/grad_ascent-seed1/checkpoints/step-4";
@@ -323,6 +324,9 @@ noise: false
         .filter(|one| one["row"] == "grad_ascent")
         .nth(1)
         .unwrap();
+    let trail = seed1["trail"].as_array().unwrap().iter();
+    let steps: Vec<u64> = trail.map(|point| point["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, [1, 2, 3, 4, 5]);
     let point = &seed1["trail"][3];
     assert_eq!(point["step"], 4);
     assert_eq!(point["forget"], original["forget"]);

@@ -10,10 +10,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use harness_bench::RunDirectory;
 use harness_bench::experiment::{
     Capacity, Experiment, ExperimentSpec, Foresight, Jobs, LEADERBOARD, MethodSpec, plan,
 };
+use harness_bench::{Event, RunDirectory};
 
 use crate::exit::Refused;
 use crate::options::{TaskOptions, worker};
@@ -129,10 +129,11 @@ impl Bench {
             capacity,
             jobs,
         };
-        output::print(&format!("{planned}\n"))?;
         if self.dry_run {
-            return Ok(());
+            return output::print(&format!("{planned}\n"));
         }
+        // What memory is free differs from run to run; the output proper is the card.
+        terminal.show(Event::Message(planned.to_string()));
         let run = RunDirectory::claim(&self.run_directory(&spec), "experiment")?;
         let experiment = Experiment {
             spec: &spec,
