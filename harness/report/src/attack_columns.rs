@@ -107,7 +107,7 @@ pub(crate) const FEW_SHOT: Column = Column {
     name: "Few-shot ρ",
     meaning: "share of the knowledge that shows when other forget questions stand answered before each",
     part: Part::Relearning,
-    prominence: Prominence::Overview,
+    prominence: Prominence::Detail,
     cell: |row| attacks(row, |attacks| share(attacks.few_shot)),
 };
 

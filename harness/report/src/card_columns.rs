@@ -170,7 +170,7 @@ pub(crate) const COLUMNS: &[Column] = &[
         name: "F reworded",
         meaning: "the same where the facts are asked in other words",
         part: Part::Forgetting,
-        prominence: Prominence::Overview,
+        prominence: Prominence::Detail,
         cell: |row| {
             standing(row, |standing| {
                 Cell::figure(standing.forgetting_paraphrased)

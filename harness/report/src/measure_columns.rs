@@ -23,7 +23,10 @@ pub(crate) const FORGET_QUALITY: Column = Column {
                 ..
             }) => Cell {
                 note: format!("D {}, n {documents}", rounded(*statistic)),
-                ..Cell::number(*log10_p, format!("{:.2}", log10_p + 0.0))
+                ..Cell::number(
+                    *log10_p,
+                    format!("{:.2}", (log10_p * 100.0).round() / 100.0 + 0.0),
+                )
             },
             None => Cell::absent(),
         })
@@ -66,7 +69,7 @@ pub(crate) const DIVERGENCE: Column = Column {
     name: "KL",
     meaning: "divergence of the next token's distribution from the original's on the retain set, KL(original‖model) in nats a token",
     part: Part::Utility,
-    prominence: Prominence::Overview,
+    prominence: Prominence::Detail,
     cell: |row| {
         retention(row, "retain", |retention| {
             Cell::figure(Some(retention.divergence))
