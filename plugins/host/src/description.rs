@@ -22,6 +22,9 @@ pub struct MethodDescription {
     /// Whether an instance remembers something from step to step, so that an interrupted run of it cannot be gone on with.
     #[serde(default)]
     pub keeps_state: bool,
+    /// Whether it owns its loop; the library's table decides, whatever the description says.
+    #[serde(default)]
+    pub owns_loop: bool,
     /// Its options, in the author's order.
     pub options: Vec<OptionDescription>,
 }

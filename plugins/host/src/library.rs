@@ -56,11 +56,12 @@ impl LoadedMethod {
         // SAFETY: the function comes from a checked table; the sinks last for the call.
         let reply = text::receive(|answer, error| unsafe { (functions.describe)(answer, error) });
         let json = answer(&path.display().to_string(), "describe", reply)?;
-        let description =
+        let mut description =
             MethodDescription::parse(&json).map_err(|cause| HostError::Description {
                 path: path.to_owned(),
                 cause,
             })?;
+        description.owns_loop = matches!(functions.work, Work::Train(_));
         Ok(Self {
             path: path.to_owned(),
             functions,

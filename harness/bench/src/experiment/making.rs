@@ -12,7 +12,7 @@ use super::plan::{Making, ORIGINAL, PlannedSubject, PlannedUnlearning};
 use super::record::{Cost, MachineCost, SubjectKind};
 use super::run::{Experiment, Materials};
 use super::spec::ExperimentSpec;
-use super::trail::TrailPoint;
+use super::trail::{TrailPoint, checkpoint_steps, has_checkpoints};
 use crate::error::{BenchError, Result};
 use crate::event::{Event, Observer};
 use crate::unlearn::{
@@ -120,10 +120,10 @@ impl Experiment<'_> {
     ) -> Result<Made> {
         let identity = job.identity()?;
         let (name, directory) = (planned.file_name(), self.directory(planned));
-        let (stage, steps) = (format!("make-{name}"), job.training.steps);
+        let (stage, wanted) = (format!("make-{name}"), checkpoint_steps(&job.training));
         // A trail that was asked for later takes the run again.
-        let is_kept = self.has_checkpoints(&directory, steps)
-            || self.found_trail(&name, &identity, steps)?.is_some();
+        let is_kept = has_checkpoints(&directory, &wanted)
+            || self.found_trail(&name, &identity, &wanted)?.is_some();
         let found = self.found_made(&stage, &identity, &directory);
         let made = if let Some(made) = found.filter(|_| is_kept) {
             made
@@ -133,7 +133,7 @@ impl Experiment<'_> {
             self.run.finish(&stage, &identity, &made)?;
             made
         };
-        let trail = self.measured_trail(&name, &identity, &directory, steps, observer)?;
+        let trail = self.measured_trail(&name, &identity, &directory, &wanted, observer)?;
         if !self.spec.unlearn.keep_checkpoints {
             self.run.remove(&directory.join(CHECKPOINTS))?;
         }
@@ -265,7 +265,9 @@ impl Materials {
                 optimizer: OptimizerOptions::adamw(unlearn.weight_decay),
                 max_gradient_norm: (unlearn.max_grad_norm > 0.0).then_some(unlearn.max_grad_norm),
                 seed,
-                save_every: unlearn.checkpoint_every(unlearning.steps),
+                // Weights in the middle of a loop that is the method's own mean nothing.
+                save_every: (unlearn.checkpoint_every(unlearning.steps))
+                    .filter(|_| !description.owns_loop),
                 ..TrainingOptions::default()
             },
             output: PathBuf::new(),

@@ -18,7 +18,7 @@ use super::standing::{Anchors, HEADLINE};
 use super::utility::utility;
 use crate::error::Result;
 use crate::event::{Event, Observer};
-use crate::unlearn::checkpoint_path;
+use crate::unlearn::{TrainingOptions, checkpoint_path};
 
 /// Raised whenever trails of older versions must not be taken over.
 const VERSION: u32 = 1;
@@ -60,12 +60,18 @@ impl UnlearnSpec {
         let every = steps.div_ceil(self.checkpoints + 1);
         (self.checkpoints > 0 && every < steps).then_some(every)
     }
+}
 
-    /// The steps that have one. The last step's model is the run's own.
-    fn checkpoint_steps(&self, steps: usize) -> Vec<usize> {
-        let every = self.checkpoint_every(steps);
-        every.map_or_else(Vec::new, |every| (every..steps).step_by(every).collect())
-    }
+/// The steps after which a run keeps its weights. The last step's model is the run's own.
+pub(super) fn checkpoint_steps(training: &TrainingOptions) -> Vec<usize> {
+    let steps = |every: usize| (every..training.steps).step_by(every).collect();
+    training.save_every.map_or_else(Vec::new, steps)
+}
+
+/// Whether these checkpoints are there.
+pub(super) fn has_checkpoints(directory: &Path, wanted: &[usize]) -> bool {
+    let mut wanted = wanted.iter();
+    wanted.all(|&step| checkpoint_path(directory, step).is_dir())
 }
 
 impl Experiment<'_> {
@@ -74,21 +80,13 @@ impl Experiment<'_> {
         &self,
         name: &str,
         identity: &str,
-        steps: usize,
+        wanted: &[usize],
     ) -> Result<Option<Vec<TrailPoint>>> {
-        let wanted = self.spec.unlearn.checkpoint_steps(steps);
         if wanted.is_empty() {
             return Ok(Some(Vec::new()));
         }
-        let inputs = self.trail_inputs(identity, &wanted)?;
+        let inputs = self.trail_inputs(identity, wanted)?;
         Ok(self.run.finished(&format!("trail-{name}"), &inputs))
-    }
-
-    /// Whether the checkpoints of a trail are there.
-    pub(super) fn has_checkpoints(&self, directory: &Path, steps: usize) -> bool {
-        let wanted = self.spec.unlearn.checkpoint_steps(steps);
-        let is_there = |&step: &usize| checkpoint_path(directory, step).is_dir();
-        wanted.iter().all(is_there)
     }
 
     /// Measures the checkpoints of a run, which its model's directory has. A run that ended early has fewer.
@@ -97,20 +95,19 @@ impl Experiment<'_> {
         name: &str,
         identity: &str,
         directory: &Path,
-        steps: usize,
+        wanted: &[usize],
         observer: &mut Observer,
     ) -> Result<Vec<TrailPoint>> {
-        if let Some(found) = self.found_trail(name, identity, steps)? {
+        if let Some(found) = self.found_trail(name, identity, wanted)? {
             return Ok(found);
         }
-        let wanted = self.spec.unlearn.checkpoint_steps(steps);
         observer(Event::StageStarted {
             name: format!("trail of {name}"),
             total: Some(wanted.len()),
             unit: "models",
         });
         let mut points: Vec<TrailPoint> = Vec::new();
-        for &step in &wanted {
+        for &step in wanted {
             let checkpoint = checkpoint_path(directory, step);
             if checkpoint.is_dir() {
                 points.push(self.trail_point(step, &checkpoint)?);
@@ -121,7 +118,7 @@ impl Experiment<'_> {
                 remark: format!("step {step}"),
             });
         }
-        let inputs = self.trail_inputs(identity, &wanted)?;
+        let inputs = self.trail_inputs(identity, wanted)?;
         self.run
             .finish(&format!("trail-{name}"), &inputs, &points)?;
         observer(Event::StageFinished {
