@@ -8,7 +8,7 @@ const EXPERIMENT: &str = "model: model
 oracle: oracle
 forget: tasks/facts.yaml
 retain: tasks/others.yaml
-holdout: tasks/others.yaml
+holdout: tasks/strangers.yaml
 truth_ratio: tasks/truth.yaml
 forget_choice: tasks/choices.yaml
 neutral: tasks/text.yaml
@@ -64,6 +64,13 @@ fn world() -> World {
     world.write("tasks/truth.yaml", TRUTH);
     world.write("tasks/text.yaml", TEXT);
     world.write("tasks/all.yaml", ALL);
+    let strangers = world.read("tasks/others.jsonl");
+    let strangers = strangers.replace("star", "moon").replace("Star", "Moon");
+    world.write("tasks/strangers.jsonl", &strangers);
+    let task = world
+        .read("tasks/others.yaml")
+        .replace("others", "strangers");
+    world.write("tasks/strangers.yaml", &task);
     world
 }
 
@@ -161,5 +168,15 @@ fn tasks_that_cannot_give_a_measure_are_refused() {
         &EXPERIMENT.replace("forget_choice:", "forget_choices:"),
     );
     world.fails(2, &run, &["forget_choices", "forget_choice"]);
+    let seen = EXPERIMENT.replace(
+        "holdout: tasks/strangers.yaml",
+        "holdout: tasks/others.yaml",
+    );
+    world.write("e.yaml", &seen);
+    world.fails(
+        2,
+        &run,
+        &["holdout: tasks/others.yaml", "no model has seen"],
+    );
     assert!(!world.path("run").exists());
 }

@@ -1,7 +1,7 @@
 //! Runs an experiment: makes each model of the plan, scores it, attacks it, and keeps every outcome under the contents that it
 //! came of, so that a run that was killed repeats nothing. A method that fails becomes a row that says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use harness_host::MethodDescription;
@@ -15,7 +15,7 @@ use super::plan::{PlannedSubject, plan};
 use super::record::{Cost, ExperimentRecord, Outcome, SubjectKind, Training};
 use super::spec::ExperimentSpec;
 use crate::answers::TextPair;
-use crate::error::Result;
+use crate::error::{BenchError, Result};
 use crate::event::{Event, Observer};
 use crate::run_directory::RunDirectory;
 use crate::unlearn::WorkerCommand;
@@ -50,6 +50,26 @@ pub struct Materials {
     pub methods: BTreeMap<String, FoundMethod>,
     /// What it took to make the oracle, where that is known.
     pub oracle_cost: Option<Cost>,
+}
+
+impl Materials {
+    /// Refuses a holdout set that models have seen.
+    ///
+    /// # Errors
+    /// When it shares a document with what is learnt or forgotten.
+    pub fn check(&self, spec: &ExperimentSpec) -> Result<()> {
+        let learnt: BTreeSet<&TextPair> = self.forget.iter().chain(&self.retain).collect();
+        let mut holdout = self.holdout.iter();
+        let Some(pair) = holdout.find(|pair| learnt.contains(pair)) else {
+            return Ok(());
+        };
+        let message = format!(
+            "holdout: {} has {:?}, which is in the forget or the retain set too; name texts that no model has seen, or fewer of them, `limits: {{holdout: N}}`",
+            spec.holdout.as_deref().unwrap_or_default(),
+            pair.prompt
+        );
+        Err(BenchError::Request(message))
+    }
 }
 
 /// An experiment in progress.

@@ -41,7 +41,7 @@ impl Bench {
             Some(task) => self.tasks_and_data.answers(&library, task, limit(share)?),
         };
         let utility = Utility::load(&mut spec.utility, &library, &source)?;
-        Ok(Materials {
+        let materials = Materials {
             forget: pairs(&Some(spec.forget.clone()), spec.limits.forget)?,
             paraphrased: pairs(&spec.paraphrased, spec.limits.forget)?,
             holdout: pairs(&spec.holdout, spec.limits.holdout)?,
@@ -56,7 +56,9 @@ impl Bench {
             },
             methods,
             oracle_cost: None,
-        })
+        };
+        materials.check(spec)?;
+        Ok(materials)
     }
 
     /// Looks every method up and asks it what it is; `all` becomes the methods there are.
