@@ -155,6 +155,10 @@ fn mistakes_are_named_where_they_are() {
         ("forget: F\nmethods: [npo]\n".into(), "name the original"),
         (format!("{SMALL}rounding: [3]\n"), "not 3"),
         (
+            format!("{SMALL}limits: {{retain: 0}}\n"),
+            "`limits` takes counts",
+        ),
+        (
             format!("{SMALL}unlearn: {{learning_rates: [fast]}}\n"),
             "`fast` is no number",
         ),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use harness_task::Limit;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -342,6 +343,17 @@ impl ExperimentSpec {
         }
         if (self.noise.iter()).any(|times| !(times.is_finite() && *times > 0.0)) {
             return refuse("`noise` takes true, false, or positive numbers");
+        }
+        let Limits {
+            forget,
+            retain,
+            holdout,
+            neutral,
+            utility,
+        } = self.limits;
+        let limits = [forget, retain, holdout, neutral, utility];
+        if (limits.into_iter().flatten()).any(|limit| Limit::from_number(limit).is_none()) {
+            return refuse("`limits` takes counts of documents, or shares between 0 and 1");
         }
         if let Some(name) = self.files_named_twice() {
             return refuse(&format!(
