@@ -283,8 +283,8 @@ fn finetune(
 /// Fine-tunes `model` on `set` into the new model directory `output`, with the other files of where the model came from.
 ///
 /// # Errors
-/// As [`finetune`], and when the directory is occupied or cannot be written. Until it is whole, everything lies in `output` with
-/// `.partial` appended; what failed leaves nothing.
+/// When the model fails, training diverges or the settings leave nothing to train, and when the directory is occupied or cannot be
+/// written. Until it is whole, everything lies in `output` with `.partial` appended; what failed leaves nothing.
 pub fn finetune_into(
     output: &Path,
     model: &Model,
